@@ -23,7 +23,7 @@ var ErrNotSupported = errors.New("not supported yet by this version")
 
 // Build makes the tree of a layer and gives its digest. Relative paths of the layer start at base. A tree that exists
 // is not made again; a layer whose inputs have not changed since it was built is not even read again. Nothing of the
-// layer is executed. Hold the trees until a model names the result.
+// layer is executed.
 func (t *Trees) Build(ctx context.Context, layer models.Layer, base string) (models.Digest, error) {
 	in := t.input(layer, base)
 	if d, ok := in.cached(); ok && t.Has(d) {

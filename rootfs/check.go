@@ -111,8 +111,7 @@ type Junk struct {
 	Size int64         `json:"size"`             // bytes that are freed when it goes
 }
 
-// Garbage finds the trees that are not referenced and what interrupted builds left. Builds that are under way are no
-// garbage, yet what they have finished is until a model names it: to remove, call Sweep.
+// Garbage finds the trees that are not referenced and what interrupted builds left. A build that is under way is none.
 func (t *Trees) Garbage(referenced map[models.Digest]bool) ([]Junk, error) {
 	var out []Junk
 	trees, err := os.ReadDir(filepath.Join(t.dir, "sha256"))
@@ -183,29 +182,22 @@ func (t *Trees) weigh(junk []Junk) error {
 	return nil
 }
 
-// Sweep removes garbage and gives what it removed. It waits until no install holds the trees and keeps new ones
-// waiting; referenced is asked after that, so that it sees every model.
-func (t *Trees) Sweep(ctx context.Context, referenced func() (map[models.Digest]bool, error)) (gone []Junk, err error) {
-	unlock, err := t.lock(ctx, unix.LOCK_EX)
+// Sweep removes garbage and gives what it removed, also beside an error. The caller holds the store's Lock, and has
+// held it since it asked which trees are referenced.
+func (t *Trees) Sweep(referenced map[models.Digest]bool) ([]Junk, error) {
+	junk, err := t.Garbage(referenced)
 	if err != nil {
 		return nil, fmt.Errorf("sweep trees: %w", err)
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	names, err := referenced()
-	if err != nil {
-		return nil, fmt.Errorf("sweep trees: %w", err)
-	}
-	junk, err := t.Garbage(names)
-	if err != nil {
-		return nil, fmt.Errorf("sweep trees: %w", err)
-	}
-	for _, j := range junk {
+	for i, j := range junk {
 		if err := t.drop(j); err != nil {
-			return gone, fmt.Errorf("sweep trees: %w", err)
+			return junk[:i], fmt.Errorf("sweep trees: %w", err)
 		}
-		gone = append(gone, j)
 	}
-	return gone, t.forget()
+	if len(junk) > 0 {
+		err = t.forget()
+	}
+	return junk, err
 }
 
 // drop removes a piece. A tree stops being one first, in one step, since removing takes many.

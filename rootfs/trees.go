@@ -19,7 +19,8 @@ import (
 var Epoch = time.Unix(1, 0)
 
 // Trees is a directory of trees: sha256/HEX/root is a tree and sha256/HEX/tree.json its listing. Any number of
-// processes may use one at once. A tree appears complete or not at all, by rename.
+// processes may use one at once. A tree appears complete or not at all, by rename. Whoever builds or uses trees holds
+// the store's RLock or Lock, until a model names them, so that nobody sweeps them away.
 type Trees struct {
 	dir    string
 	limits Limits
@@ -71,16 +72,6 @@ func (t *Trees) Listing(d models.Digest) (Listing, error) {
 		return Listing{}, fmt.Errorf("read listing of tree %q: %w", d, err)
 	}
 	return l, nil
-}
-
-// Hold keeps Sweep away until the release: what is built meanwhile stays although no model names it yet. Any number of
-// processes may hold. It waits for a running Sweep until ctx is done.
-func (t *Trees) Hold(ctx context.Context) (release func() error, err error) {
-	return t.lock(ctx, unix.LOCK_SH)
-}
-
-func (t *Trees) lock(ctx context.Context, how int) (func() error, error) {
-	return lockFile(ctx, filepath.Join(t.dir, "lock"), how)
 }
 
 // lockFile takes a flock on the file at path, which it makes, and waits for it until ctx is done.
