@@ -1,6 +1,8 @@
 package models
 
 import (
+	"mmbox/models/internal/spell"
+
 	"fmt"
 	"net/url"
 	"path"
@@ -44,7 +46,7 @@ func checkRootPath(noun, p string) error {
 	for _, dir := range sandboxDirs {
 		if p == dir || strings.HasPrefix(p, dir+"/") {
 			return fmt.Errorf("%s %q: %s belongs to the sandbox, which mounts its own there; write a path elsewhere, as in /models%s",
-				noun, shorten(p), dir, strings.TrimPrefix(p, dir))
+				noun, spell.Shorten(p), dir, strings.TrimPrefix(p, dir))
 		}
 	}
 	return nil
@@ -56,15 +58,15 @@ func checkAbsolute(noun, p string) error {
 	case p == "":
 		return fmt.Errorf("%s %q: empty; write an absolute path, as in /usr/bin/fasttext", noun, p)
 	case strings.IndexFunc(p, unicode.IsControl) >= 0:
-		return fmt.Errorf("%s %q: has a control character; write a path of visible characters", noun, shorten(p))
+		return fmt.Errorf("%s %q: has a control character; write a path of visible characters", noun, spell.Shorten(p))
 	case len(p) > maxPath:
-		return fmt.Errorf("%s %q: longer than %d bytes; write a shorter path", noun, shorten(p), maxPath)
+		return fmt.Errorf("%s %q: longer than %d bytes; write a shorter path", noun, spell.Shorten(p), maxPath)
 	case slices.Contains(strings.Split(p, "/"), ".."):
-		return fmt.Errorf("%s %q: has .., which may leave the root; write the path without it, as in %s", noun, shorten(p), clean)
+		return fmt.Errorf("%s %q: has .., which may leave the root; write the path without it, as in %s", noun, spell.Shorten(p), clean)
 	case p[0] != '/':
-		return fmt.Errorf("%s %q: not absolute; write %s", noun, shorten(p), clean)
+		return fmt.Errorf("%s %q: not absolute; write %s", noun, spell.Shorten(p), clean)
 	case p != clean:
-		return fmt.Errorf("%s %q: not in its shortest form; write %s", noun, shorten(p), clean)
+		return fmt.Errorf("%s %q: not in its shortest form; write %s", noun, spell.Shorten(p), clean)
 	}
 	return nil
 }
@@ -84,11 +86,11 @@ func checkSource(noun, source string) error {
 	u, err := url.Parse(source)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s %q: not an address: %w; write one that starts with https://", noun, shorten(source), err)
+		return fmt.Errorf("%s %q: not an address: %w; write one that starts with https://", noun, spell.Shorten(source), err)
 	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("%s %q: unknown scheme %q; write an address that starts with https://, or a path", noun, shorten(source), u.Scheme)
+		return fmt.Errorf("%s %q: unknown scheme %q; write an address that starts with https://, or a path", noun, spell.Shorten(source), u.Scheme)
 	case u.Host == "":
-		return fmt.Errorf("%s %q: names no host; write an address such as https://example.org/weights.bin", noun, shorten(source))
+		return fmt.Errorf("%s %q: names no host; write an address such as https://example.org/weights.bin", noun, spell.Shorten(source))
 	}
 	return nil
 }
@@ -97,7 +99,7 @@ func checkTarSource(source string) error { return checkSource("tar", source) }
 
 func checkDirSource(source string) error {
 	if IsRemote(source) {
-		return fmt.Errorf("dir %q: an address; write a local directory, or fetch an archive with tar", shorten(source))
+		return fmt.Errorf("dir %q: an address; write a local directory, or fetch an archive with tar", spell.Shorten(source))
 	}
 	return checkSource("dir", source)
 }
@@ -117,7 +119,7 @@ func checkInside(noun string) func(string) error {
 		case p == "":
 			return fmt.Errorf("%s %q: empty; write a path inside the manifest's directory", noun, p)
 		case !filepath.IsLocal(p):
-			return fmt.Errorf("%s %q: outside the manifest's directory; copy the file there and write its relative path", noun, shorten(p))
+			return fmt.Errorf("%s %q: outside the manifest's directory; copy the file there and write its relative path", noun, spell.Shorten(p))
 		case path.Clean(p) == ".":
 			return fmt.Errorf("%s %q: a directory; write the path of a file", noun, p)
 		}
@@ -142,31 +144,31 @@ func checkSHA256(s string) error {
 	case sha256Pattern.MatchString(bare):
 		return fmt.Errorf("sha256 %q: not plain lower-case hexadecimal; write %s", s, bare)
 	}
-	return fmt.Errorf("sha256 %q: not 64 hexadecimal digits; write what sha256sum prints", shorten(s))
+	return fmt.Errorf("sha256 %q: not 64 hexadecimal digits; write what sha256sum prints", spell.Shorten(s))
 }
 
 func checkDeb(name string) error {
 	if debPattern.MatchString(name) {
 		return nil
 	}
-	return fmt.Errorf("package %q: not a Debian package; write NAME, NAME:ARCHITECTURE or NAME=VERSION, as in fasttext", shorten(name))
+	return fmt.Errorf("package %q: not a Debian package; write NAME, NAME:ARCHITECTURE or NAME=VERSION, as in fasttext", spell.Shorten(name))
 }
 
 func checkEnvName(name string) error {
 	if envPattern.MatchString(name) {
 		return nil
 	}
-	return fmt.Errorf("env %q: not a variable's name; write letters, digits and _, as in OMP_NUM_THREADS", shorten(name))
+	return fmt.Errorf("env %q: not a variable's name; write letters, digits and _, as in OMP_NUM_THREADS", spell.Shorten(name))
 }
 
 func checkCapability(name string) error {
 	if slices.Contains(capabilities, name) {
 		return nil
 	}
-	if near := nearest(name, capabilities); near != "" {
-		return fmt.Errorf("capability %q: unknown; write %s", shorten(name), near)
+	if near := spell.Nearest(name, capabilities); near != "" {
+		return fmt.Errorf("capability %q: unknown; write %s", spell.Shorten(name), near)
 	}
-	return fmt.Errorf("capability %q: unknown; write one of capabilities(7), as in CAP_NET_BIND_SERVICE", shorten(name))
+	return fmt.Errorf("capability %q: unknown; write one of capabilities(7), as in CAP_NET_BIND_SERVICE", spell.Shorten(name))
 }
 
 func checkRegexp(s string) error {
@@ -174,7 +176,7 @@ func checkRegexp(s string) error {
 		return fmt.Errorf(`match "": empty, which any output matches; write a regular expression, as in ^seven`)
 	}
 	if _, err := regexp.Compile(s); err != nil {
-		return fmt.Errorf("match %q: not a regular expression: %w; write RE2 syntax, in single quotes", shorten(s), err)
+		return fmt.Errorf("match %q: not a regular expression: %w; write RE2 syntax, in single quotes", spell.Shorten(s), err)
 	}
 	return nil
 }
@@ -189,14 +191,14 @@ func checkLayer(values map[string]any, report func(key, format string, args ...a
 		report("sha256", "sha256 without tar; leave it out")
 	}
 	if tar, ok := values["tar"].(string); ok && IsRemote(tar) && !has("sha256") {
-		report("tar", "tar %q: fetched from elsewhere without sha256; write sha256: and what sha256sum prints for it", shorten(tar))
+		report("tar", "tar %q: fetched from elsewhere without sha256; write sha256: and what sha256sum prints for it", spell.Shorten(tar))
 	}
 }
 
 func checkFile(values map[string]any, report func(key, format string, args ...any)) {
 	_, pinned := values["sha256"]
 	if source, ok := values["source"].(string); ok && IsRemote(source) && !pinned {
-		report("source", "source %q: fetched from elsewhere without sha256; write sha256: and what sha256sum prints for it", shorten(source))
+		report("source", "source %q: fetched from elsewhere without sha256; write sha256: and what sha256sum prints for it", spell.Shorten(source))
 	}
 }
 
@@ -205,7 +207,7 @@ func checkNesting(files map[string]any, report func(key, format string, args ...
 	for p := range files {
 		for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
 			if _, ok := files[dir]; ok {
-				report(p, "path %q: lies in %q, which is a file; write another path", shorten(p), shorten(dir))
+				report(p, "path %q: lies in %q, which is a file; write another path", spell.Shorten(p), spell.Shorten(dir))
 			}
 		}
 	}
@@ -218,7 +220,7 @@ func checkManifest(values map[string]any, report func(key, format string, args .
 		golden, _ := c.(map[string]any)
 		name, _ := golden["name"].(string)
 		if name != "" && seen[name] {
-			report("golden", "two golden cases are named %q; write another name for one", shorten(name))
+			report("golden", "two golden cases are named %q; write another name for one", spell.Shorten(name))
 		}
 		seen[name] = true
 	}

@@ -1,6 +1,8 @@
 package models
 
 import (
+	"mmbox/models/internal/spell"
+
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,7 +16,7 @@ const digestPrefix = "sha256:"
 // Validate refuses what is not "sha256:" and 64 lower-case hexadecimal digits. What passes is safe as part of a path.
 func (d Digest) Validate() error {
 	if !strings.HasPrefix(string(d), digestPrefix) || !sha256Pattern.MatchString(string(d[len(digestPrefix):])) {
-		return fmt.Errorf("digest %q: not sha256: and 64 hexadecimal digits", shorten(string(d)))
+		return fmt.Errorf("digest %q: not sha256: and 64 hexadecimal digits", spell.Shorten(string(d)))
 	}
 	return nil
 }

@@ -1,12 +1,10 @@
 package models
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
-	"strings"
+
+	"mmbox/models/internal/disk"
 )
 
 // Garbage is what a store holds and no model names: what a removed model left, or an install that was broken off.
@@ -15,11 +13,8 @@ type Garbage struct {
 	Temps []Temp `json:"temps"`
 }
 
-// A Temp is an unfinished file or directory.
-type Temp struct {
-	Path string `json:"path"` // from the store's directory
-	Size int64  `json:"size"` // bytes, of all the files in it
-}
+// A Temp is an unfinished file or directory of a store.
+type Temp = disk.Temp
 
 // Size is what the garbage takes in bytes. What a tree still links to is freed only with the tree.
 func (g Garbage) Size() int64 {
@@ -35,38 +30,32 @@ func (g Garbage) Size() int64 {
 
 // Garbage finds what Sweep would remove. The caller holds RLock or Lock, or finds what others are just making.
 func (s *Store) Garbage() (Garbage, error) {
-	root, err := s.open(false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Garbage{}, nil
-	}
-	if err != nil {
-		return Garbage{}, err
-	}
 	live, err := s.liveBlobs()
 	if err != nil {
 		return Garbage{}, err
 	}
 	var g Garbage
 	for _, dir := range []string{blobsDir, modelsDir} {
-		temps, err := findTemps(root, dir)
+		temps, err := s.dir.Temps(dir)
 		if err != nil {
-			return Garbage{}, s.explain("find garbage", err)
+			return Garbage{}, fmt.Errorf("find garbage: %w", err)
 		}
 		g.Temps = append(g.Temps, temps...)
 	}
-	names, err := entries(root, blobsDir)
+	names, err := s.dir.Names(blobsDir)
 	if err != nil {
-		return Garbage{}, s.explain("find garbage", err)
+		return Garbage{}, fmt.Errorf("find garbage: %w", err)
 	}
 	for _, name := range names {
-		info, err := root.Lstat(blobsDir + "/" + name)
+		d := Digest(digestPrefix + name)
+		if d.Validate() != nil || live[d] { // what has no blob's name is not ours
+			continue
+		}
+		b, err := s.Blob(d)
 		if err != nil {
-			return Garbage{}, s.explain("find garbage", err)
+			return Garbage{}, fmt.Errorf("find garbage: %w", err)
 		}
-		b := Blob{Digest(digestPrefix + name), info.Size()}
-		if b.Digest.Validate() == nil && !live[b.Digest] { // what is not a blob's name is not ours
-			g.Blobs = append(g.Blobs, b)
-		}
+		g.Blobs = append(g.Blobs, b)
 	}
 	return g, nil
 }
@@ -78,23 +67,16 @@ func (s *Store) Sweep() (Garbage, error) {
 	if err != nil {
 		return Garbage{}, err
 	}
-	root, err := s.open(false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Garbage{}, nil
-	}
-	if err != nil {
-		return Garbage{}, err
-	}
 	var gone Garbage
 	for _, t := range found.Temps {
-		if err := root.RemoveAll(t.Path); err != nil {
-			return gone, s.explain("remove "+t.Path, err)
+		if err := s.dir.Remove(t.Path); err != nil {
+			return gone, fmt.Errorf("sweep: %w", err)
 		}
 		gone.Temps = append(gone.Temps, t)
 	}
 	for _, b := range found.Blobs {
-		if err := root.Remove(blobFile(b.Digest)); err != nil {
-			return gone, s.explain("remove blob "+string(b.Digest), err)
+		if err := s.dir.Remove(blobFile(b.Digest)); err != nil {
+			return gone, fmt.Errorf("sweep: %w", err)
 		}
 		gone.Blobs = append(gone.Blobs, b)
 	}
@@ -131,37 +113,4 @@ func (s *Store) liveBlobs() (map[Digest]bool, error) {
 		}
 	}
 	return live, nil
-}
-
-func findTemps(root *os.Root, dir string) ([]Temp, error) {
-	all, err := fs.ReadDir(root.FS(), dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var temps []Temp
-	for _, e := range all {
-		if !strings.HasPrefix(e.Name(), tempPrefix) {
-			continue
-		}
-		t := Temp{Path: dir + "/" + e.Name()}
-		err := fs.WalkDir(root.FS(), t.Path, func(_ string, e fs.DirEntry, err error) error {
-			if err != nil || e.IsDir() {
-				return err
-			}
-			info, err := e.Info()
-			if err != nil {
-				return err
-			}
-			t.Size += info.Size()
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		temps = append(temps, t)
-	}
-	return temps, nil
 }

@@ -1,15 +1,15 @@
 package models
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"os"
 	"slices"
 	"strings"
+
+	"mmbox/models/internal/semver"
+	"mmbox/models/internal/spell"
 )
 
 const modelFile = "model.json" // beside ManifestName in models/NAME/VERSION
@@ -17,26 +17,19 @@ const modelFile = "model.json" // beside ManifestName in models/NAME/VERSION
 // List gives the installed models by name and version, the oldest first. Damaged ones are left out and named by the error,
 // so both results count. An absent store has none.
 func (s *Store) List() ([]Model, error) {
-	root, err := s.open(false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	names, err := s.dir.Names(modelsDir)
 	if err != nil {
-		return nil, err
-	}
-	names, err := entries(root, modelsDir)
-	if err != nil {
-		return nil, s.explain("list models", err)
+		return nil, fmt.Errorf("list models: %w", err)
 	}
 	var found []Model
 	var damaged []error
 	for _, name := range names {
-		versions, err := s.versions(root, name)
+		versions, err := s.versions(name)
 		if err != nil {
 			damaged = append(damaged, err)
 		}
 		for _, version := range versions {
-			m, err := readModel(root, name, version)
+			m, err := s.readModel(name, version)
 			switch {
 			case errors.Is(err, ErrNotFound): // removed meanwhile
 			case err != nil:
@@ -55,24 +48,17 @@ func (s *Store) Find(ref string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open model: %w", err)
 	}
-	root, err := s.open(false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, notFound(ref, "none is installed, mmbox install DIR installs one")
-	}
-	if err != nil {
-		return nil, err
-	}
-	versions, err := s.versions(root, name)
+	versions, err := s.versions(name)
 	if err != nil {
 		return nil, err
 	}
 	if len(versions) == 0 {
-		return nil, s.suggest(root, ref, name)
+		return nil, s.suggest(ref, name)
 	}
 	if version == "" {
 		version = current(versions)
 	}
-	m, err := readModel(root, name, version)
+	m, err := s.readModel(name, version)
 	if errors.Is(err, ErrNotFound) {
 		return nil, notFound(ref, "installed is "+strings.Join(versions, ", "))
 	}
@@ -87,12 +73,15 @@ func notFound(ref, hint string) error {
 }
 
 // suggest says that there is no model of a name, and which may have been meant.
-func (s *Store) suggest(root *os.Root, ref, name string) error {
-	names, err := entries(root, modelsDir)
+func (s *Store) suggest(ref, name string) error {
+	names, err := s.dir.Names(modelsDir)
 	if err != nil {
-		return s.explain("list models", err)
+		return fmt.Errorf("list models: %w", err)
 	}
-	if near := nearest(name, names); near != "" {
+	if len(names) == 0 {
+		return notFound(ref, "none is installed, mmbox install DIR installs one")
+	}
+	if near := spell.Nearest(name, names); near != "" {
 		return notFound(ref, fmt.Sprintf("did you mean %q?", near))
 	}
 	return notFound(ref, "mmbox models lists those installed")
@@ -116,64 +105,14 @@ func (s *Store) Add(m *Model, manifest []byte) error {
 	if err != nil {
 		return fmt.Errorf("add model %q: %w", name, err)
 	}
-	root, err := s.open(true)
+	err = s.dir.PutDir(modelsDir, modelPath(name, version), map[string][]byte{ManifestName: manifest, modelFile: append(record, '\n')})
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("add model %q: %w; remove it first with mmbox remove %s, or write another version", name+"@"+version, ErrExists, name)
+	}
 	if err != nil {
-		return err
-	}
-	if err := s.makeDir(root, modelsDir+"/"+name); err != nil {
-		return err
-	}
-	if err := addDir(root, modelPath(name, version), map[string][]byte{ManifestName: manifest, modelFile: append(record, '\n')}); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("add model %q: %w; remove it first with mmbox remove %s, or write another version", name+"@"+version, ErrExists, name)
-		}
-		return s.explain("write model "+name, err)
+		return fmt.Errorf("add model %q: %w", name+"@"+version, err)
 	}
 	return nil
-}
-
-// addDir makes a directory with files appear at once, in a directory that exists. Where one is already, it stays, and the
-// error matches fs.ErrExist.
-func addDir(root *os.Root, dir string, files map[string][]byte) (err error) {
-	temp := tempName(modelsDir)
-	defer func() {
-		if temp != "" {
-			err = errors.Join(err, root.RemoveAll(temp))
-		}
-	}()
-	if err := root.Mkdir(temp, 0o755); err != nil {
-		return err
-	}
-	if err := root.Chmod(temp, 0o755); err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := writeFile(root, temp+"/"+name, files[name]); err != nil {
-			return err
-		}
-	}
-	if err := syncDir(root, temp); err != nil {
-		return err
-	}
-	if err := root.Rename(temp, dir); err != nil { // onto a directory that is not empty: EEXIST or ENOTEMPTY, both fs.ErrExist
-		return err
-	}
-	temp = ""
-	return errors.Join(syncDir(root, parent(dir)), syncDir(root, modelsDir))
-}
-
-func writeFile(root *os.Root, name string, content []byte) error {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write(content); err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }
 
 // Remove forgets a model, damaged or not, at once. Its blobs and trees stay until they are swept. The caller holds Lock
@@ -183,79 +122,14 @@ func (s *Store) Remove(name, version string) error {
 	if _, _, err := ParseRef(ref); err != nil {
 		return fmt.Errorf("remove model: %w", err)
 	}
-	root, err := s.open(false)
+	err := s.dir.RemoveDir(modelsDir, modelPath(name, version))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove model %q: %w", ref, ErrNotFound)
+		return fmt.Errorf("remove model %q: %w; mmbox models lists those installed", ref, ErrNotFound)
 	}
 	if err != nil {
-		return err
-	}
-	temp := tempName(modelsDir)
-	switch err := root.Rename(modelPath(name, version), temp); {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("remove model %q: %w; mmbox models lists those installed", ref, ErrNotFound)
-	case err != nil:
-		return s.explain("remove model "+ref, err)
-	}
-	if err := syncDir(root, modelsDir+"/"+name); err != nil {
-		return s.explain("remove model "+ref, err)
-	}
-	if err := root.RemoveAll(temp); err != nil {
-		return s.explain("remove model "+ref, err)
-	}
-	if err := root.Remove(modelsDir + "/" + name); err != nil && !errors.Is(err, fs.ErrExist) { // another version is left
-		return s.explain("remove model "+ref, err)
+		return fmt.Errorf("remove model %q: %w", ref, err)
 	}
 	return nil
-}
-
-// Verify reads all of a model's own blobs and its manifest again and gives an error for each that is not what was installed.
-// Its trees are package rootfs's to verify.
-func (s *Store) Verify(m *Model) []error {
-	var wrong []error
-	note := func(err error) {
-		if err != nil {
-			wrong = append(wrong, fmt.Errorf("verify model %q: %w", m.Manifest.Name+"@"+m.Manifest.Version, err))
-		}
-	}
-	root, err := s.open(false)
-	if err != nil {
-		note(err)
-		return wrong
-	}
-	for _, blobs := range []map[string]Blob{m.Files, m.Golden} {
-		for _, name := range slices.Sorted(maps.Keys(blobs)) {
-			note(s.verifyBlob(root, name, blobs[name]))
-		}
-	}
-	note(verifyManifest(root, m))
-	digest, err := ModelDigest(m.Manifest, m.Layers, m.Files, m.Golden)
-	if err == nil && digest != m.Digest {
-		err = fmt.Errorf("%s: %w: expected digest %s, got %s; install the model again", modelFile, ErrDamaged, m.Digest, digest)
-	}
-	note(err)
-	return wrong
-}
-
-// verifyManifest holds the manifest's text against what the model's record says it was.
-func verifyManifest(root *os.Root, m *Model) error {
-	text, err := root.ReadFile(modelPath(m.Manifest.Name, m.Manifest.Version) + "/" + ManifestName)
-	if err != nil {
-		return fmt.Errorf("%s: %w: %w; install the model again", ManifestName, ErrDamaged, err)
-	}
-	parsed, err := Parse(bytes.NewReader(text))
-	if err != nil {
-		return fmt.Errorf("%s: %w: %w; install the model again", ManifestName, ErrDamaged, err)
-	}
-	got, err := ModelDigest(*parsed, nil, nil, nil)
-	if err != nil {
-		return err
-	}
-	want, err := ModelDigest(m.Manifest, nil, nil, nil)
-	if err == nil && got != want {
-		err = fmt.Errorf("%s: %w: it says something else than when it was installed; install the model again", ManifestName, ErrDamaged)
-	}
-	return err
 }
 
 // validate refuses a model that could not be read back.
@@ -281,14 +155,14 @@ func (m *Model) validate() error {
 }
 
 // readModel reads a model's record. Where there is none, the error matches ErrNotFound.
-func readModel(root *os.Root, name, version string) (*Model, error) {
-	ref := name + "@" + version
-	dir := modelPath(name, version)
-	if _, err := root.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open model %q: %w", ref, ErrNotFound)
+func (s *Store) readModel(name, version string) (*Model, error) {
+	ref, m := name+"@"+version, new(Model)
+	content, err := s.dir.ReadFile(modelPath(name, version) + "/" + modelFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := s.dir.Size(modelPath(name, version)); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("open model %q: %w", ref, ErrNotFound)
+		}
 	}
-	m := new(Model)
-	content, err := root.ReadFile(dir + "/" + modelFile)
 	if err == nil {
 		err = json.Unmarshal(content, m)
 	}
@@ -305,30 +179,13 @@ func readModel(root *os.Root, name, version string) (*Model, error) {
 }
 
 // versions gives the installed versions of a name in order; none is no error.
-func (s *Store) versions(root *os.Root, name string) ([]string, error) {
-	versions, err := entries(root, modelsDir+"/"+name)
+func (s *Store) versions(name string) ([]string, error) {
+	versions, err := s.dir.Names(modelsDir + "/" + name)
 	if err != nil {
-		return nil, s.explain("list versions of "+name, err)
+		return nil, fmt.Errorf("list versions of %q: %w", name, err)
 	}
-	slices.SortFunc(versions, CompareVersions)
+	slices.SortFunc(versions, semver.Compare)
 	return versions, nil
 }
 
-// entries gives the names in a directory of the store, sorted, temporary ones left out; none where it is absent.
-func entries(root *os.Root, dir string) ([]string, error) {
-	all, err := fs.ReadDir(root.FS(), dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var names []string
-	for _, e := range all {
-		if !strings.HasPrefix(e.Name(), tempPrefix) {
-			names = append(names, e.Name())
-		}
-	}
-	return names, err
-}
-
 func modelPath(name, version string) string { return modelsDir + "/" + name + "/" + version }
-
-func parent(path string) string { return path[:strings.LastIndexByte(path, '/')] }

@@ -3,19 +3,24 @@ package models
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"go.yaml.in/yaml/v4"
+	"mmbox/models/internal/strict"
 )
 
 // ManifestName is the name of a manifest's file.
 const ManifestName = "model.yaml"
 
-// maxManifest bounds what Parse reads. A manifest names weights, it does not hold them.
+// maxManifest bounds what Parse reads, in bytes. A manifest names weights, it does not hold them.
 const maxManifest = 1 << 20
+
+// A ManifestError is everything wrong in a manifest, by position. It holds at least one problem.
+type ManifestError = strict.Error
+
+// A Problem is one thing wrong in a manifest, with its file, line and column.
+type Problem = strict.Problem
 
 // Load parses the manifest in a file. What is wrong with the content is a *ManifestError.
 func Load(path string) (*Manifest, error) {
@@ -36,87 +41,32 @@ func parse(file string, r io.Reader) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
-	d := &decoder{file: file}
 	if len(data) > maxManifest {
-		d.problem(nil, "larger than %d bytes; keep weights in files of their own and name them under files", maxManifest)
-		return nil, d.err()
+		const message = "larger than 1 MiB; keep weights in files of their own and name them under files"
+		return nil, &ManifestError{Problems: []Problem{{File: file, Message: message}}}
 	}
-	root := d.document(data)
-	if root == nil {
-		return nil, d.err()
-	}
-	value := d.value(root, manifestShape, "")
-	if err := d.err(); err != nil {
+	value, err := strict.Decode(file, data, manifestShape)
+	if err != nil {
 		return nil, err
 	}
-	return toManifest(value)
-}
-
-// toManifest turns a checked value into the type. The keys of the two are the same, so JSON is the way between them.
-func toManifest(value any) (*Manifest, error) {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return nil, fmt.Errorf("convert manifest: %w", err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
 	m := new(Manifest)
-	if err := dec.Decode(m); err != nil {
+	text, err := json.Marshal(value) // the shape's keys are the type's, so JSON is the way between them
+	if err == nil {
+		dec := json.NewDecoder(bytes.NewReader(text))
+		dec.DisallowUnknownFields()
+		err = dec.Decode(m)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("convert manifest: %w", err)
 	}
 	return m, nil
 }
 
-// document gives the one value of a YAML text, or nil with a problem noted.
-func (d *decoder) document(data []byte) *yaml.Node {
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, second yaml.Node
-	switch err := dec.Decode(&doc); {
-	case errors.Is(err, io.EOF):
-		d.problem(nil, "empty; write a manifest that starts with schema: %s", Schema)
-		return nil
-	case err != nil:
-		d.syntax(err)
-		return nil
+// JSONSchema gives the format of a manifest as a JSON Schema, draft 2020-12. Parse checks more.
+func JSONSchema() []byte {
+	text, err := strict.JSONSchema("urn:mmbox:manifest:v1", "mmbox manifest", manifestShape)
+	if err != nil {
+		panic("models: " + err.Error()) // the table holds nothing that JSON cannot
 	}
-	switch err := dec.Decode(&second); {
-	case err == nil:
-		d.problem(&second, "a second document; write one manifest to a file")
-		return nil
-	case !errors.Is(err, io.EOF):
-		d.syntax(err)
-		return nil
-	}
-	root := doc.Content[0]
-	d.refuseClever(root)
-	return root
-}
-
-// syntax notes what the YAML parser refused.
-func (d *decoder) syntax(err error) {
-	var load *yaml.LoadError
-	if !errors.As(err, &load) {
-		d.problem(nil, "not YAML: %v", err)
-		return
-	}
-	at := &yaml.Node{Line: load.Mark.Line, Column: load.Mark.Column}
-	d.problem(at, "not YAML: %s", load.Message)
-}
-
-// refuseClever notes what YAML offers and a manifest does without, since it lets a text mean what it does not show:
-// anchors, aliases, merge keys and tags.
-func (d *decoder) refuseClever(n *yaml.Node) {
-	switch {
-	case n.Kind == yaml.AliasNode:
-		d.problem(n, "*%s is an alias; write the value out", n.Value)
-	case n.Anchor != "":
-		d.problem(n, "&%s is an anchor; write the value out where it is needed", n.Anchor)
-	case n.Kind == yaml.ScalarNode && n.Tag == "!!merge":
-		d.problem(n, "<< is a merge key; write its keys out")
-	case n.Style&yaml.TaggedStyle != 0:
-		d.problem(n, "%s is a tag; write the value without it", n.Tag)
-	}
-	for _, child := range n.Content {
-		d.refuseClever(child)
-	}
+	return text
 }

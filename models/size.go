@@ -1,6 +1,8 @@
 package models
 
 import (
+	"mmbox/models/internal/spell"
+
 	"fmt"
 	"math/big"
 	"regexp"
@@ -102,7 +104,7 @@ func ParseCPU(text string) (CPU, error) {
 func splitQuantity(noun, text, example string) (sign, whole, fraction, suffix string, err error) {
 	parts := quantity.FindStringSubmatch(text)
 	if parts == nil || len(text) > 40 {
-		return "", "", "", "", fmt.Errorf("%s %q: not a number with a suffix; write %s", noun, shorten(text), example)
+		return "", "", "", "", fmt.Errorf("%s %q: not a number with a suffix; write %s", noun, spell.Shorten(text), example)
 	}
 	if whole = parts[2]; len(whole) > 1 && whole[0] == '0' {
 		plain := strings.TrimLeft(whole, "0")
@@ -189,4 +191,35 @@ func checkPIDs(n int64) error {
 		return fmt.Errorf("pids %d: out of range; write a number from 1 to %d, as in 16", n, MaxPIDs)
 	}
 	return nil
+}
+
+// What strings pass as a size and as a cpu, for the JSON Schema.
+const (
+	sizePattern = `^[0-9]+(\.[0-9]+)?([kKMGT]|[KMGT]i)?B?$`
+	cpuPattern  = `^[0-9]+(\.[0-9]+)?m?$`
+)
+
+// parseLimit reads a size of a manifest that has a least value.
+func parseLimit(noun string, least Size, example string) func(string) (any, error) {
+	return func(text string) (any, error) {
+		s, err := ParseSize(text)
+		if err != nil {
+			return nil, err
+		}
+		return s, checkAtLeast(noun, s, least, example)
+	}
+}
+
+func parseCPULimit(text string) (any, error) { return ParseCPU(text) }
+
+// parsePIDs reads a limit on processes: a plain whole number.
+func parsePIDs(text string) (any, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case len(text) > 1 && text[0] == '0':
+		return nil, fmt.Errorf("pids %q: a leading zero means octal in YAML; write a plain number, as in 16", text)
+	case err != nil:
+		return nil, fmt.Errorf("pids %q: not a whole number; write a number from 1 to %d, as in 16", text, MaxPIDs)
+	}
+	return n, checkPIDs(n)
 }
