@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -162,16 +163,20 @@ func (a Action) check() error {
 	return nil
 }
 
-// maxErrno is above the largest error number of Linux, 133.
-const maxErrno = 200
-
-func (a Action) errno() (uint, bool) {
-	for n := uint(1); n < maxErrno; n++ {
-		if name := unix.ErrnoName(syscall.Errno(n)); name != "" && name == string(a) {
-			return n, true
+// errnos are Linux's error numbers by name.
+var errnos = sync.OnceValue(func() map[string]uint {
+	numbers := map[string]uint{}
+	for n := uint(1); n < 200; n++ { // the largest is 133
+		if name := unix.ErrnoName(syscall.Errno(n)); name != "" {
+			numbers[name] = n
 		}
 	}
-	return 0, false
+	return numbers
+})
+
+func (a Action) errno() (uint, bool) {
+	n, ok := errnos()[string(a)]
+	return n, ok
 }
 
 // UnmarshalText reads a number in decimal, hexadecimal (0x) or octal (0o) notation.

@@ -254,10 +254,16 @@ func BenchmarkCompile(b *testing.B) {
 }
 
 func BenchmarkCached(b *testing.B) {
-	dir := b.TempDir()
+	dir, s := b.TempDir(), Default().Spec()
 	for b.Loop() {
-		if _, err := Cached(dir, Default().Spec()); err != nil {
+		if _, err := Cached(dir, s); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func BenchmarkDefault(b *testing.B) {
+	for b.Loop() {
+		Default().Spec()
 	}
 }
