@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mmbox/models"
+	"mmbox/rootfs/closure"
 )
 
 // ErrNotSupported is matched by the error for a kind of layer that this version does not read.
@@ -50,7 +51,7 @@ func (s *stage) build(layer models.Layer, base string, in *input) (models.Digest
 	case layer.Dir != "":
 		err = s.copyDir(within(base, layer.Dir), layer.Keep, in)
 	case layer.Closure != nil:
-		w := newWalk("/")
+		w := closure.New("/")
 		err = s.copyKept(w, layer.Closure, in)
 	case layer.Tar != "":
 		if err = s.unpackTar(within(base, layer.Tar), layer, in); err == nil {
@@ -115,7 +116,7 @@ func (s *stage) copyDir(dir string, keep []string, in *input) error {
 		return err
 	}
 	if len(keep) > 0 {
-		return s.copyKept(newWalk(dir), keep, in)
+		return s.copyKept(closure.New(dir), keep, in)
 	}
 	copied := int64(0)
 	return filepath.WalkDir(dir, func(host string, d fs.DirEntry, err error) error {
@@ -135,36 +136,23 @@ func (s *stage) copyDir(dir string, keep []string, in *input) error {
 }
 
 // copyKept copies what a walk keeps for the paths, out of the walk's root.
-func (s *stage) copyKept(w *walk, paths []string, in *input) error {
-	if err := w.keepAll(paths); err != nil {
+func (s *stage) copyKept(w *closure.Walk, paths []string, in *input) error {
+	if err := w.Add(paths); err != nil {
 		return err
 	}
-	for dir := range w.searched {
-		if real, _, err := w.resolve(dir); err == nil {
+	for dir := range w.Searched {
+		if real, _, err := w.Resolve(dir); err == nil {
 			dir = real
 		}
-		in.stamp(w.on(dir))
+		in.stamp(w.On(dir))
 	}
-	for _, p := range slices.Sorted(maps.Keys(w.keep)) {
-		in.stamp(w.on(p))
-		if _, err := s.copyEntry(w.on(p), p, true); err != nil {
+	for _, p := range slices.Sorted(maps.Keys(w.Keep)) {
+		in.stamp(w.On(p))
+		if _, err := s.copyEntry(w.On(p), p, true); err != nil {
 			return err
 		}
 	}
-	return s.addLinks(w.links)
-}
-
-// keepAll walks from every path. Those that lie outside of the loader's directories serve it too, by their names.
-func (w *walk) keepAll(paths []string) error {
-	for _, p := range paths {
-		w.provided[path.Base(p)] = p
-	}
-	for _, p := range paths {
-		if err := w.tree(path.Clean("/" + p)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.addLinks(w.Links)
 }
 
 // prune leaves of an unpacked stage what keep names and those programs need, if keep names anything.
@@ -172,14 +160,14 @@ func (s *stage) prune(keep []string) error {
 	if len(keep) == 0 {
 		return nil
 	}
-	w := newWalk(s.rootDir())
-	if err := w.keepAll(keep); err != nil {
+	w := closure.New(s.rootDir())
+	if err := w.Add(keep); err != nil {
 		return err
 	}
-	if err := s.retain(w.keep); err != nil {
+	if err := s.retain(w.Keep); err != nil {
 		return err
 	}
-	return s.addLinks(w.links)
+	return s.addLinks(w.Links)
 }
 
 func (s *stage) addLinks(links map[string]string) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"mmbox/models"
+	"mmbox/rootfs/closure"
 )
 
 // defaultPath is where a command without a slash is looked for when the entrypoint sets no PATH.
@@ -18,10 +19,8 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 // CheckEntrypoints says what a root lacks to run a model: the programs of its entrypoints, their interpreters and
 // libraries, those of shared libraries among the model's files, working directories. It executes nothing.
 func (t *Trees) CheckEntrypoints(root models.Digest, m *models.Manifest) error {
-	w := newWalk(t.Root(root))
-	if _, _, err := w.resolve("/etc/ld.so.cache"); err != nil {
-		w.confDirs = nil // without the cache, the loader knows nothing of ld.so.conf
-	}
+	w := closure.New(t.Root(root))
+	w.AsInside()
 	for _, e := range []struct {
 		name string
 		*models.Entrypoint
@@ -29,17 +28,17 @@ func (t *Trees) CheckEntrypoints(root models.Digest, m *models.Manifest) error {
 		if e.Entrypoint == nil {
 			continue
 		}
-		if err := w.entrypoint(e.Entrypoint, m.Files); err != nil {
+		if err := entrypoint(w, e.Entrypoint, m.Files); err != nil {
 			return fmt.Errorf("run.%s: %w%s", e.name, err, t.elsewhere(root, err, e.Args[0]))
 		}
 	}
 	for _, p := range slices.Sorted(maps.Keys(m.Files)) {
-		real, _, err := w.resolve(p)
+		real, _, err := w.Resolve(p)
 		if err != nil {
 			return fmt.Errorf("file %q: %w", p, err)
 		}
-		if _, err := w.readELF(real); err == nil {
-			if err := w.program(p); err != nil {
+		if _, err := w.ReadELF(real); err == nil {
+			if err := w.Program(p); err != nil {
 				return err
 			}
 		}
@@ -47,21 +46,21 @@ func (t *Trees) CheckEntrypoints(root models.Digest, m *models.Manifest) error {
 	return nil
 }
 
-func (w *walk) entrypoint(e *models.Entrypoint, files map[string]models.File) error {
+func entrypoint(w *closure.Walk, e *models.Entrypoint, files map[string]models.File) error {
 	if dir := path.Clean("/" + e.Dir); dir != "/" {
-		real, _, err := w.resolve(dir)
+		real, _, err := w.Resolve(dir)
 		if err != nil {
 			return fmt.Errorf("dir %q: no such directory in the root", e.Dir)
 		}
-		if info, err := w.lstat(real); err != nil || !info.IsDir() {
+		if info, err := w.Lstat(real); err != nil || !info.IsDir() {
 			return fmt.Errorf("dir %q: not a directory", e.Dir)
 		}
 	}
-	p, real, err := w.command(e)
+	p, real, err := command(w, e)
 	if err != nil {
 		return err
 	}
-	info, err := w.lstat(real)
+	info, err := w.Lstat(real)
 	switch {
 	case err != nil:
 		return err
@@ -73,11 +72,11 @@ func (w *walk) entrypoint(e *models.Entrypoint, files map[string]models.File) er
 		}
 		return fmt.Errorf("args[0] %q: %q is not executable: chmod +x it in its layer", e.Args[0], real)
 	}
-	return w.program(p)
+	return w.Program(p)
 }
 
 // command finds the program of an entrypoint, as execvp would.
-func (w *walk) command(e *models.Entrypoint) (p, real string, err error) {
+func command(w *closure.Walk, e *models.Entrypoint) (p, real string, err error) {
 	arg := e.Args[0]
 	candidates := []string{path.Join("/", e.Dir, arg)}
 	if path.IsAbs(arg) {
@@ -93,7 +92,7 @@ func (w *walk) command(e *models.Entrypoint) (p, real string, err error) {
 		}
 	}
 	for _, p := range candidates {
-		real, _, err := w.resolve(p)
+		real, _, err := w.Resolve(p)
 		if err == nil {
 			return p, real, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {

@@ -153,6 +153,8 @@ func (s *stage) realDir(p string) (string, error) {
 	return at, nil
 }
 
+const maxLinks = 40 // as in the kernel
+
 func (s *stage) addSkeleton() error {
 	for _, p := range mountPoints {
 		if e := s.entries[p]; e != nil && e.Kind != Dir {

@@ -1,4 +1,4 @@
-package rootfs
+package closure
 
 import (
 	"bytes"
@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// An elfFile is what the dynamic loader wants to know of a program or library.
-type elfFile struct {
+// A File is what the dynamic loader wants to know of a program or library.
+type File struct {
 	class   elf.Class
 	machine elf.Machine
 	typ     elf.Type
@@ -23,8 +23,8 @@ type elfFile struct {
 	runpath []string
 }
 
-// errNotELF is the answer to a file that does not start as an ELF file does.
-var errNotELF = errors.New("not an ELF file")
+// ErrNotELF is the answer to a file that does not start as an ELF file does.
+var ErrNotELF = errors.New("not an ELF file")
 
 // What is read of one file is bounded: the largest real dynamic sections and string tables are far below.
 const (
@@ -36,19 +36,19 @@ const (
 
 // readELF reads headers only, by the program headers as the kernel and the loader do. Sections, which may be stripped
 // or lie, and debug/elf's reader, which is not made for hostile files, stay out of it.
-func readELF(r io.ReaderAt) (*elfFile, error) {
+func readELF(r io.ReaderAt) (*File, error) {
 	var ident [elf.EI_NIDENT]byte
 	if _, err := r.ReadAt(ident[:], 0); err != nil || string(ident[:4]) != elf.ELFMAG {
 		if err != nil && err != io.EOF {
 			return nil, err
 		}
-		return nil, errNotELF
+		return nil, ErrNotELF
 	}
 	var order binary.ByteOrder = binary.LittleEndian
 	if elf.Data(ident[elf.EI_DATA]) == elf.ELFDATA2MSB {
 		order = binary.BigEndian
 	}
-	e := &elfFile{class: elf.Class(ident[elf.EI_CLASS])}
+	e := &File{class: elf.Class(ident[elf.EI_CLASS])}
 	segments, err := e.segments(r, order)
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func readELF(r io.ReaderAt) (*elfFile, error) {
 }
 
 // segments reads the file header and the program headers, widened to 64 bits.
-func (e *elfFile) segments(r io.ReaderAt, order binary.ByteOrder) ([]elf.ProgHeader, error) {
+func (e *File) segments(r io.ReaderAt, order binary.ByteOrder) ([]elf.ProgHeader, error) {
 	header := io.NewSectionReader(r, 0, 64)
 	var off uint64
 	var size, num uint16
@@ -122,7 +122,7 @@ func (e *elfFile) segments(r io.ReaderAt, order binary.ByteOrder) ([]elf.ProgHea
 }
 
 // dynamic reads the dynamic section and the names it points to.
-func (e *elfFile) dynamic(r io.ReaderAt, order binary.ByteOrder, s elf.ProgHeader, segments []elf.ProgHeader) error {
+func (e *File) dynamic(r io.ReaderAt, order binary.ByteOrder, s elf.ProgHeader, segments []elf.ProgHeader) error {
 	if s.Filesz > maxDynamic {
 		return fmt.Errorf("%d bytes are too many", s.Filesz)
 	}
@@ -186,7 +186,7 @@ func stringTable(r io.ReaderAt, values map[elf.DynTag][]uint64, segments []elf.P
 	return nil, errors.New("string table is outside of the file")
 }
 
-func (e *elfFile) name(tag elf.DynTag, table []byte, off uint64) error {
+func (e *File) name(tag elf.DynTag, table []byte, off uint64) error {
 	if off >= uint64(len(table)) {
 		return fmt.Errorf("%v points outside of the string table", tag)
 	}
@@ -240,7 +240,7 @@ var arches = map[string]arch{
 func hostArch() arch { return arches[goruntime.GOARCH] }
 
 // runs says nothing of an ELF file that this machine runs, and else what it is made for.
-func (a arch) runs(e *elfFile) error {
+func (a arch) runs(e *File) error {
 	if e.machine != a.machine || e.class != a.class {
 		return fmt.Errorf("made for %s (%s), this machine is %s (%s)", machineName(e.machine), bits(e.class), machineName(a.machine), bits(a.class))
 	}

@@ -1,4 +1,4 @@
-package rootfs
+package closure
 
 import (
 	"errors"
@@ -23,14 +23,15 @@ func newSysroot(dir string) *sysroot {
 	return &sysroot{dir: dir, stats: map[string]fs.FileInfo{}}
 }
 
-// on gives the host's name of a path that holds no link but as its last component.
-func (s *sysroot) on(p string) string { return filepath.Join(s.dir, p) }
+// On gives the host's name of a path that holds no link but as its last component.
+func (s *sysroot) On(p string) string { return filepath.Join(s.dir, p) }
 
-func (s *sysroot) lstat(p string) (fs.FileInfo, error) {
+// Lstat is os.Lstat for a path that holds no link but as its last component.
+func (s *sysroot) Lstat(p string) (fs.FileInfo, error) {
 	info, seen := s.stats[p]
 	if !seen {
 		var err error
-		if info, err = os.Lstat(s.on(p)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
+		if info, err = os.Lstat(s.On(p)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
 			return nil, err
 		}
 		s.stats[p] = info
@@ -43,9 +44,9 @@ func (s *sysroot) lstat(p string) (fs.FileInfo, error) {
 
 const maxLinks = 40 // as in the kernel
 
-// resolve follows p to what is neither a link nor below one, and gives the links it went through, each by a path that
+// Resolve follows p to what is neither a link nor below one, and gives the links it went through, each by a path that
 // is itself below none.
-func (s *sysroot) resolve(p string) (real string, links []string, err error) {
+func (s *sysroot) Resolve(p string) (real string, links []string, err error) {
 	todo, at := strings.Split(p, "/"), "/"
 	for len(todo) > 0 {
 		part := todo[0]
@@ -58,7 +59,7 @@ func (s *sysroot) resolve(p string) (real string, links []string, err error) {
 			continue
 		}
 		next := path.Join(at, part)
-		info, err := s.lstat(next)
+		info, err := s.Lstat(next)
 		if err != nil {
 			return "", links, err
 		}
@@ -69,7 +70,7 @@ func (s *sysroot) resolve(p string) (real string, links []string, err error) {
 		if links = append(links, next); len(links) > maxLinks {
 			return "", links, fmt.Errorf("%q: links lead in a circle", p)
 		}
-		target, err := os.Readlink(s.on(next))
+		target, err := os.Readlink(s.On(next))
 		if err != nil {
 			return "", links, err
 		}
@@ -81,16 +82,16 @@ func (s *sysroot) resolve(p string) (real string, links []string, err error) {
 	return at, links, nil
 }
 
-// readELF reads an ELF file of the root, by a path without links.
-func (s *sysroot) readELF(real string) (*elfFile, error) {
-	info, err := s.lstat(real)
+// ReadELF reads an ELF file of the root, by a path without links.
+func (s *sysroot) ReadELF(real string) (*File, error) {
+	info, err := s.Lstat(real)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() { // opening a fifo would wait
-		return nil, errNotELF
+		return nil, ErrNotELF
 	}
-	f, err := os.Open(s.on(real))
+	f, err := os.Open(s.On(real))
 	if err != nil {
 		return nil, err
 	}

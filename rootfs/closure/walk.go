@@ -1,4 +1,4 @@
-package rootfs
+package closure
 
 import (
 	"bufio"
@@ -12,35 +12,61 @@ import (
 	"strings"
 )
 
-// A walk finds what programs need to run: interpreter and libraries, as the dynamic loader would, without running
+// A Walk finds what programs need to run: interpreter and libraries, as the dynamic loader would, without running
 // anything. It looks where ld.so looks: DT_RPATH, DT_RUNPATH, the directories of ld.so.conf, the default ones.
-type walk struct {
+type Walk struct {
 	*sysroot
+	// Keep has the paths found so far, from the root: files, links and the directories above them. None lies below a link.
+	Keep map[string]bool
+	// Links are to be added, path to target: the loader would not find these libraries without.
+	Links map[string]string
+	// Searched has the directories in which libraries were looked for, whether they exist or not.
+	Searched map[string]bool
+
 	arch     arch
-	keep     map[string]bool   // paths: files, links and the directories above them
-	links    map[string]string // links to add, path to target: the loader would not find these files without
-	provided map[string]string // files that keep names outside of the loader's directories, by base name
-	confDirs []string
-	searched map[string]bool // directories, for the layer cache
-	done     map[string]bool // real paths of ELF files
+	provided map[string]string // paths that the caller names, by base name
+	confDirs []string          // of ld.so.conf
+	done     map[string]bool   // real paths of ELF files
 }
 
-func newWalk(dir string) *walk {
-	w := &walk{
-		sysroot: newSysroot(dir), arch: hostArch(), keep: map[string]bool{}, links: map[string]string{},
-		provided: map[string]string{}, searched: map[string]bool{}, done: map[string]bool{},
+// New starts a walk in the root at dir, whose content must not change meanwhile.
+func New(dir string) *Walk {
+	w := &Walk{
+		sysroot: newSysroot(dir), arch: hostArch(), Keep: map[string]bool{}, Links: map[string]string{},
+		provided: map[string]string{}, Searched: map[string]bool{}, done: map[string]bool{},
 	}
 	w.confDirs = w.readConf("/etc/ld.so.conf", 0)
 	return w
 }
 
+// AsInside makes the walk look only where the loader of this very root will: it reads ld.so.cache, not ld.so.conf.
+func (w *Walk) AsInside() {
+	if _, _, err := w.Resolve("/etc/ld.so.cache"); err != nil {
+		w.confDirs = nil
+	}
+}
+
+// Add keeps paths, whatever they are: programs and scripts with what they need, other files, directories with all that
+// is in them. A path that lies outside of the loader's directories also serves as the library of its name.
+func (w *Walk) Add(paths []string) error {
+	for _, p := range paths {
+		w.provided[path.Base(p)] = p
+	}
+	for _, p := range paths {
+		if err := w.tree(path.Clean("/" + p)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // readConf gives the directories of an ld.so.conf, which may be absent, as ldconfig reads it.
-func (w *walk) readConf(p string, depth int) (dirs []string) {
-	real, _, err := w.resolve(p)
+func (w *Walk) readConf(p string, depth int) (dirs []string) {
+	real, _, err := w.Resolve(p)
 	if err != nil || depth > 8 {
 		return nil
 	}
-	f, err := os.Open(w.on(real))
+	f, err := os.Open(w.On(real))
 	if err != nil {
 		return nil
 	}
@@ -55,7 +81,7 @@ func (w *walk) readConf(p string, depth int) (dirs []string) {
 			if !path.IsAbs(pattern) {
 				pattern = path.Join(path.Dir(p), pattern)
 			}
-			matches, _ := filepath.Glob(w.on(pattern)) // its one error is a bad pattern, which matches nothing
+			matches, _ := filepath.Glob(w.On(pattern)) // its one error is a bad pattern, which matches nothing
 			for _, m := range matches {
 				dirs = append(dirs, w.readConf(strings.TrimPrefix(m, strings.TrimSuffix(w.dir, "/")), depth+1)...)
 			}
@@ -67,7 +93,7 @@ func (w *walk) readConf(p string, depth int) (dirs []string) {
 }
 
 // defaults are the directories that the loader itself knows, and those it knows only from the cache that a root lacks.
-func (w *walk) defaults(musl bool) (builtin, cached []string) {
+func (w *Walk) defaults(musl bool) (builtin, cached []string) {
 	if musl {
 		return []string{"/lib", "/usr/local/lib", "/usr/lib"}, nil
 	}
@@ -77,17 +103,17 @@ func (w *walk) defaults(musl bool) (builtin, cached []string) {
 
 // A library is an ELF file in the walk of one program.
 type library struct {
-	*elfFile
+	*File
 	path   string   // as the loader would have found it
 	origin string   // $ORIGIN
 	loader *library // which needed it first
 }
 
-// program adds p with its interpreter and libraries, and a script with its interpreter. A file that is neither is
+// Program adds p with its interpreter and libraries, and a script with its interpreter. A file that is neither is
 // added alone. Missing pieces are errors that name what is missing and who needs it.
-func (w *walk) program(p string) error { return w.programAt(p, 0) }
+func (w *Walk) Program(p string) error { return w.programAt(p, 0) }
 
-func (w *walk) programAt(p string, depth int) error {
+func (w *Walk) programAt(p string, depth int) error {
 	real, err := w.add(p)
 	if err != nil {
 		return err
@@ -95,8 +121,8 @@ func (w *walk) programAt(p string, depth int) error {
 	if w.done[real] {
 		return nil
 	}
-	e, err := w.readELF(real)
-	if errors.Is(err, errNotELF) {
+	e, err := w.ReadELF(real)
+	if errors.Is(err, ErrNotELF) {
 		return w.script(p, real, depth)
 	} else if err != nil {
 		return fmt.Errorf("%q: %w", p, err)
@@ -108,16 +134,16 @@ func (w *walk) programAt(p string, depth int) error {
 		return fmt.Errorf("%q: %w", p, err)
 	}
 	w.done[real] = true
-	return w.libraries(&library{elfFile: e, path: p, origin: path.Dir(real)})
+	return w.libraries(&library{File: e, path: p, origin: path.Dir(real)})
 }
 
 // script adds the interpreter that the first line of a script names.
-func (w *walk) script(p, real string, depth int) error {
-	info, err := w.lstat(real)
+func (w *Walk) script(p, real string, depth int) error {
+	info, err := w.Lstat(real)
 	if err != nil || !info.Mode().IsRegular() {
 		return err
 	}
-	f, err := os.Open(w.on(real))
+	f, err := os.Open(w.On(real))
 	if err != nil {
 		return err
 	}
@@ -140,7 +166,7 @@ func (w *walk) script(p, real string, depth int) error {
 }
 
 // libraries walks breadth first, as the loader does: a name that is loaded already is not searched again.
-func (w *walk) libraries(main *library) error {
+func (w *Walk) libraries(main *library) error {
 	loaded := map[string]bool{}
 	musl := strings.HasPrefix(path.Base(main.interp), "ld-musl")
 	if main.interp != "" {
@@ -148,7 +174,7 @@ func (w *walk) libraries(main *library) error {
 		if err != nil {
 			return fmt.Errorf("interpreter %q, needed by %q: %w", main.interp, main.path, err)
 		}
-		e, err := w.readELF(real)
+		e, err := w.ReadELF(real)
 		if err == nil {
 			err = w.arch.runs(e)
 		}
@@ -174,7 +200,7 @@ func (w *walk) libraries(main *library) error {
 }
 
 // find searches one library for the file that needs it, and adds it.
-func (w *walk) find(name string, by *library, musl bool) (*library, error) {
+func (w *Walk) find(name string, by *library, musl bool) (*library, error) {
 	if strings.Contains(name, "/") {
 		if lib, _ := w.try(name, by); path.IsAbs(name) && lib != nil {
 			return lib, w.take(lib)
@@ -193,7 +219,7 @@ func (w *walk) find(name string, by *library, musl bool) (*library, error) {
 	builtin, cached := w.defaults(musl)
 	var wrong error
 	for i, dir := range append(append(dirs, cached...), builtin...) {
-		w.searched[dir] = true
+		w.Searched[dir] = true
 		lib, err := w.try(path.Join(dir, name), by)
 		if lib == nil {
 			wrong = errors.Join(wrong, err)
@@ -218,10 +244,10 @@ func (w *walk) find(name string, by *library, musl bool) (*library, error) {
 }
 
 // reaches says whether the loader finds the file of p in its own directories too.
-func (w *walk) reaches(builtin []string, p string) bool {
-	want, _, err := w.resolve(p)
+func (w *Walk) reaches(builtin []string, p string) bool {
+	want, _, err := w.Resolve(p)
 	for _, dir := range builtin {
-		if real, _, rerr := w.resolve(path.Join(dir, path.Base(p))); err == nil && rerr == nil {
+		if real, _, rerr := w.Resolve(path.Join(dir, path.Base(p))); err == nil && rerr == nil {
 			return real == want
 		}
 	}
@@ -229,25 +255,25 @@ func (w *walk) reaches(builtin []string, p string) bool {
 }
 
 // link asks for a link in a directory where the loader looks.
-func (w *walk) link(p, target string) {
-	if dir, _, err := w.resolve(path.Dir(p)); err == nil {
+func (w *Walk) link(p, target string) {
+	if dir, _, err := w.Resolve(path.Dir(p)); err == nil {
 		p = path.Join(dir, path.Base(p))
 	}
-	w.links[p] = target
+	w.Links[p] = target
 }
 
 // missing says what was looked for, and names files of that name that lie where the loader does not look.
-func (w *walk) missing(name string, by *library, builtin []string, wrong error) error {
+func (w *Walk) missing(name string, by *library, builtin []string, wrong error) error {
 	err := fmt.Errorf("library %q, needed by %q: not found in the root", name, by.path)
 	if wrong != nil {
 		return fmt.Errorf("%w: %w", err, wrong)
 	}
 	for _, dir := range builtin {
-		real, _, rerr := w.resolve(dir)
+		real, _, rerr := w.Resolve(dir)
 		if rerr != nil {
 			continue
 		}
-		if hits, _ := filepath.Glob(w.on(path.Join(real, "*", name))); len(hits) > 0 {
+		if hits, _ := filepath.Glob(w.On(path.Join(real, "*", name))); len(hits) > 0 {
 			return fmt.Errorf("%w: the link that a package's script makes for %q is absent, since scripts do not run: add that path to keep",
 				err, strings.TrimPrefix(hits[0], strings.TrimSuffix(w.dir, "/")))
 		}
@@ -256,32 +282,32 @@ func (w *walk) missing(name string, by *library, builtin []string, wrong error) 
 }
 
 // try opens a candidate. An absent one and, with the reason, one of another architecture are not the library.
-func (w *walk) try(p string, by *library) (*library, error) {
-	real, _, err := w.resolve(p)
+func (w *Walk) try(p string, by *library) (*library, error) {
+	real, _, err := w.Resolve(p)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}
 		return nil, err
 	}
-	e, err := w.readELF(real)
+	e, err := w.ReadELF(real)
 	if err == nil {
 		err = w.arch.runs(e)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%q: %w", p, err)
 	}
-	return &library{elfFile: e, path: p, origin: path.Dir(p), loader: by}, nil
+	return &library{File: e, path: p, origin: path.Dir(p), loader: by}, nil
 }
 
-func (w *walk) take(lib *library) error {
+func (w *Walk) take(lib *library) error {
 	real, err := w.add(lib.path)
 	w.done[real] = true
 	return err
 }
 
 // expand gives the directories of an RPATH or RUNPATH.
-func (w *walk) expand(dirs []string, origin string) (out []string) {
+func (w *Walk) expand(dirs []string, origin string) (out []string) {
 	r := strings.NewReplacer("${ORIGIN}", origin, "$ORIGIN", origin, "${LIB}", "lib/"+w.arch.triplet, "$LIB", "lib/"+w.arch.triplet)
 	for _, d := range dirs {
 		if d = r.Replace(d); path.IsAbs(d) && !strings.Contains(d, "$") {
@@ -292,8 +318,8 @@ func (w *walk) expand(dirs []string, origin string) (out []string) {
 }
 
 // add keeps a path, the links on the way to it and the directories above; it gives the path without links.
-func (w *walk) add(p string) (string, error) {
-	real, links, err := w.resolve(p)
+func (w *Walk) add(p string) (string, error) {
+	real, links, err := w.Resolve(p)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("%q: no such file in the root%s", p, dangling(links))
@@ -301,8 +327,8 @@ func (w *walk) add(p string) (string, error) {
 		return "", fmt.Errorf("%q: %w", p, err)
 	}
 	for _, q := range append(links, real) {
-		for ; q != "/" && !w.keep[q]; q = path.Dir(q) {
-			w.keep[q] = true
+		for ; q != "/" && !w.Keep[q]; q = path.Dir(q) {
+			w.Keep[q] = true
 		}
 	}
 	return real, nil
@@ -317,20 +343,20 @@ func dangling(links []string) string {
 
 // tree adds a path whatever it is: a directory with all that is in it, and the programs and libraries inside with
 // what they need.
-func (w *walk) tree(p string) error {
+func (w *Walk) tree(p string) error {
 	real, err := w.add(p)
 	if err != nil {
 		return fmt.Errorf("keep %w%s", err, keepHint)
 	}
-	return filepath.WalkDir(w.on(real), func(host string, d fs.DirEntry, err error) error {
+	return filepath.WalkDir(w.On(real), func(host string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		q := path.Join("/", strings.TrimPrefix(host, strings.TrimSuffix(w.dir, "/")))
-		w.keep[q] = true
+		w.Keep[q] = true
 		switch {
 		case d.Type().IsRegular():
-			return w.program(q)
+			return w.Program(q)
 		case d.Type()&fs.ModeSymlink != 0:
 			if _, err := w.add(q); errors.Is(err, fs.ErrNotExist) {
 				return nil
