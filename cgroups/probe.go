@@ -6,25 +6,27 @@ import (
 	"strings"
 )
 
-// A trial is how one feature is looked for: by its file in a group of the version 2 hierarchy or, where version 1 has
-// it too, in a group of that controller's.
+// A trial is how one feature is looked for: by the file of its name in a group of version 2; on other hosts by the file
+// of version 1 that does the same. Files of version 2's core need no controller, so the version 2 hierarchy of a hybrid
+// host has them too, for the processes that are in it.
 type trial struct {
 	name, use, since string
 	v1Controller     string
 	v1File           string
+	core             bool
 }
 
 var trials = []trial{
-	{name: "cgroup.kill", use: "end a sandbox in one write, whatever it forks", since: "v2, 5.14"},
+	{name: "cgroup.kill", use: "end a sandbox in one write, whatever it forks", since: "v2, 5.14", core: true},
 	{name: "cgroup.freeze", use: "pause a sandbox", since: "v2, 5.2", v1Controller: "freezer", v1File: "freezer.state"},
 	{name: "memory.high", use: "slow a sandbox down before its memory ends", since: "v2, 4.5"},
 	{name: "memory.peak", use: "most memory a sandbox ever used", since: "v2, 5.19", v1Controller: "memory", v1File: "memory.max_usage_in_bytes"},
 	{name: "memory.swap.max", use: "keep a sandbox out of swap", since: "v2, 4.5", v1Controller: "memory", v1File: "memory.memsw.limit_in_bytes"},
-	{name: "memory.pressure", use: "time a sandbox waits for memory (PSI)", since: "v2, 4.20"},
-	{name: "cpu.pressure", use: "time a sandbox waits for a processor (PSI)", since: "v2, 4.20"},
+	{name: "memory.pressure", use: "time a sandbox waits for memory (PSI)", since: "v2, 4.20", core: true},
+	{name: "cpu.pressure", use: "time a sandbox waits for a processor (PSI)", since: "v2, 4.20", core: true},
 }
 
-// probe looks for each feature in a group that exists: the root of version 2 has few of the files. It creates nothing.
+// probe looks for each feature in a group that exists: the root of a hierarchy lacks most files. It creates nothing.
 func probe(h Host) ([]Feature, error) {
 	if h.Mode == None {
 		return nil, nil
@@ -32,20 +34,29 @@ func probe(h Host) ([]Feature, error) {
 	var features []Feature
 	for _, t := range trials {
 		f := Feature{Name: t.name, Use: t.use, Since: t.since, State: No}
-		mount, file := string(h.FS), t.name
-		if h.Mode != V2 {
-			mount, file = h.Controllers[t.v1Controller], t.v1File
-		}
-		var err error
+		mount, file := t.place(h)
 		if mount != "" {
-			f.State, err = probeFile(mount, file)
-		}
-		if err != nil {
-			return nil, err
+			var err error
+			if f.State, err = probeFile(mount, file); err != nil {
+				return nil, err
+			}
 		}
 		features = append(features, f)
 	}
 	return features, nil
+}
+
+// place returns where on the host a trial looks, and for which file; an empty mount where the host has no such place.
+func (t trial) place(h Host) (mount, file string) {
+	switch {
+	case h.Mode == V2:
+		return string(h.FS), t.name
+	case t.v1Controller != "":
+		return h.Controllers[t.v1Controller], t.v1File
+	case t.core && h.Mode == Hybrid:
+		return h.mounts[len(h.mounts)-1], t.name
+	}
+	return "", ""
 }
 
 // probeFile looks for the file in the hierarchy's root and in the groups right below it. Not every group has every
@@ -74,14 +85,8 @@ func probeFile(mount, file string) (State, error) {
 	return state, nil
 }
 
-// proves tells whether the group has the controller the file would belong to.
+// proves tells whether the group has the controller that the file would belong to, or the file needs none.
 func proves(dir, file string) bool {
 	controller, _, _ := strings.Cut(file, ".")
-	switch controller {
-	case "memory":
-		return present(dir, "memory.stat")
-	case "cpu":
-		return present(dir, "cpu.stat")
-	}
-	return true
+	return controller != "memory" || strings.HasSuffix(file, ".pressure") || present(dir, "memory.stat")
 }
