@@ -226,7 +226,7 @@ func (w *Walk) find(name string, by *library, musl bool) (*library, error) {
 			continue
 		}
 		if i >= len(dirs) && i < len(dirs)+len(cached) && !w.reaches(builtin, lib.path) {
-			w.link(path.Join(builtin[0], name), lib.path)
+			w.link(builtin, name, lib.path)
 		}
 		return lib, w.take(lib)
 	}
@@ -236,7 +236,7 @@ func (w *Walk) find(name string, by *library, musl bool) (*library, error) {
 			return nil, err
 		}
 		if lib != nil {
-			w.link(path.Join(builtin[0], name), p)
+			w.link(builtin, name, p)
 			return lib, w.take(lib)
 		}
 	}
@@ -254,12 +254,15 @@ func (w *Walk) reaches(builtin []string, p string) bool {
 	return false
 }
 
-// link asks for a link in a directory where the loader looks.
-func (w *Walk) link(p, target string) {
-	if dir, _, err := w.Resolve(path.Dir(p)); err == nil {
-		p = path.Join(dir, path.Base(p))
+// link asks for a link to a library in the first of the loader's directories that exists.
+func (w *Walk) link(builtin []string, name, target string) {
+	for _, dir := range builtin {
+		if real, _, err := w.Resolve(dir); err == nil {
+			w.Links[path.Join(real, name)] = target
+			return
+		}
 	}
-	w.Links[p] = target
+	w.Links[path.Join("/usr/lib", name)] = target
 }
 
 // missing says what was looked for, and names files of that name that lie where the loader does not look.
