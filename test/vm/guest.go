@@ -134,7 +134,8 @@ func commandScript(cmd Command) string {
 	if dir == "" {
 		dir = "/"
 	}
-	words := []string{"exec", "/run/mmbox-vm/busybox", "env", "-i"}
+	// Not busybox's env, which would prefer busybox's own programs to the ones of the root.
+	words := []string{"exec", "/usr/bin/env", "-i"}
 	for _, entry := range slices.Concat([]string{"PATH=" + basePath, "HOME=/root", "TERM=dumb", "MMBOX_VM=1"}, cmd.Env) {
 		words = append(words, quote(entry))
 	}

@@ -55,5 +55,8 @@ for unit in systemd-tmpfiles-setup systemd-tmpfiles-setup-dev systemd-tmpfiles-c
 	systemd-random-seed systemd-update-utmp systemd-journal-flush systemd-pstore systemd-firstboot systemd-sysusers; do
 	must $B ln -sf /dev/null $units/$unit.service
 done
+must $B ln -sf /dev/null $units/systemd-tmpfiles-clean.timer
+# The host may be a container, which systemd would take the guest for as well.
+must $B rm -f /mnt/.dockerenv
 must $B cp /vm/mmbox-vm.target /vm/mmbox-vm.service $units/
 exec $B switch_root /mnt /lib/systemd/systemd --unit=mmbox-vm.target
