@@ -65,19 +65,34 @@ func (d *Dir) open(create bool) (*os.Root, error) {
 	}
 	root, err := os.OpenRoot(d.path)
 	if errors.Is(err, fs.ErrNotExist) && create {
-		if err := os.MkdirAll(d.path, 0o755); err != nil {
-			return nil, d.explain("create directory", err)
-		}
-		if err := os.Chmod(d.path, 0o755); err != nil {
+		if err := makeOutside(d.path); err != nil {
 			return nil, d.explain("create directory", err)
 		}
 		root, err = os.OpenRoot(d.path)
+	}
+	if info, statErr := os.Stat(d.path); err != nil && statErr == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: d.path, Err: syscall.ENOTDIR} // OpenRoot's own error has no code
 	}
 	if err != nil {
 		return nil, d.explain("open directory", err)
 	}
 	d.root = root
 	return root, nil
+}
+
+// makeOutside makes a directory that no handle is on yet.
+func makeOutside(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	above, err := os.Open(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	return errors.Join(above.Sync(), above.Close())
 }
 
 // makeAll makes a directory and those above it, and the handle's own.
