@@ -200,3 +200,27 @@ func serve(t *testing.T, root tree, m *models.Manifest) {
 		t.Errorf("after the end of input: %v", err)
 	}
 }
+
+// The demonstration draws images with digits/draw: the first held-out one, a two, looks like this.
+func TestDraw(t *testing.T) {
+	content, err := os.ReadFile("digits/heldout.txt")
+	must(t, err)
+	first, _, _ := strings.Cut(string(content), "\n")
+	cmd := exec.Command("digits/draw")
+	cmd.Stdin = strings.NewReader(first + "\n")
+	out, err := cmd.Output()
+	must(t, err)
+	want := strings.Join([]string{
+		"    ▓▓████░░    ",
+		"  ▒▒██▒▒▓▓▒▒    ",
+		"  ▓▓▓▓  ▒▒▓▓    ",
+		"  ░░▒▒  ▓▓▓▓    ",
+		"        ██▓▓    ",
+		"      ░░██░░    ",
+		"    ░░████▒▒░░░░",
+		"    ▒▒████████▓▓",
+		"", ""}, "\n")
+	if string(out) != want {
+		t.Errorf("drew\n%swant\n%s", out, want)
+	}
+}

@@ -27,7 +27,7 @@ func TestFetchFailures(t *testing.T) {
 			copyFile(t, "fetch", filepath.Join(dir, "models", "fetch"))
 			bin := filepath.Join(dir, "bin")
 			must(t, os.Mkdir(bin, 0o755))
-			for _, tool := range strings.Fields("sh dirname cut sha256sum mkdir mktemp rm tail tar gzip cat mv cp sync chmod") {
+			for _, tool := range strings.Fields("sh dirname cut sha256sum mkdir mktemp rm head tail tar gzip cat mv cp sync chmod") {
 				path, err := exec.LookPath(tool)
 				must(t, err)
 				must(t, os.Symlink(path, filepath.Join(bin, tool)))
