@@ -1,0 +1,284 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mmbox/cgroups"
+)
+
+// A Sandbox is a bundle brought to life, or about to be, or that was. Its Record is a copy made when it was opened.
+type Sandbox struct {
+	Record
+	dir Dir
+	own *os.File // the lock, while this process has the lease
+}
+
+func (s *Sandbox) path() string { return s.dir.path(s.ID) }
+
+func (s *Sandbox) group() cgroups.Group { return s.dir.group(s.dir.Cgroup(s.ID)) }
+
+// group names a cgroup whose path this package made.
+func (d Dir) group(path string) cgroups.Group {
+	g, err := d.host.Group(path)
+	if err != nil {
+		panic(err)
+	}
+	return g
+}
+
+// lease takes the lease and keeps it until Close. how is as for flock(2).
+func (s *Sandbox) lease(how int) error {
+	file, err := os.OpenFile(filepath.Join(s.path(), "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("lease: %w", err)
+	}
+	if err := flock(context.Background(), file, how); err != nil {
+		return errors.Join(fmt.Errorf("lease: %w", err), file.Close())
+	}
+	s.own = file
+	return nil
+}
+
+// take takes the lease of a sandbox that lives no more, and reads its record anew. It returns ErrRunning, wrapped, for
+// one that lives.
+func (s *Sandbox) take() error {
+	if err := s.lease(unix.LOCK_EX | unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("sandbox %q: %w", s.ID, ErrRunning)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("sandbox %q: %w", s.ID, ErrNotFound)
+	} else if err != nil {
+		return fmt.Errorf("sandbox %q: %w", s.ID, err)
+	}
+	if err := s.load(); err != nil {
+		err = errors.Join(fmt.Errorf("sandbox %q: %w", s.ID, err), s.Close())
+		if errors.Is(err, fs.ErrNotExist) {
+			err = errors.Join(ErrNotFound, err)
+		}
+		return err
+	}
+	return nil
+}
+
+// Close lets the lease go, if this process has it.
+func (s *Sandbox) Close() error {
+	if s.own == nil {
+		return nil
+	}
+	err := s.own.Close()
+	s.own = nil
+	return err
+}
+
+// held reports whether anybody has the lease.
+func (s *Sandbox) held() (bool, error) {
+	if s.own != nil {
+		return true, nil
+	}
+	file, err := os.Open(filepath.Join(s.path(), "lock"))
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	err = flock(context.Background(), file, unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}
+
+// Wait waits until the sandbox has ended and its end is recorded, and reads the record anew. A sandbox that is removed
+// as it ends leaves ErrNotFound, wrapped. For a Lost sandbox Wait returns at once with a nil End.
+func (s *Sandbox) Wait(ctx context.Context) error {
+	file, err := os.Open(filepath.Join(s.path(), "lock"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("sandbox %q: %w", s.ID, ErrNotFound)
+	}
+	if err != nil {
+		return fmt.Errorf("wait for sandbox %q: %w", s.ID, err)
+	}
+	if err := flock(ctx, file, unix.LOCK_SH); err != nil {
+		return fmt.Errorf("wait for sandbox %q: %w", s.ID, err) // the file stays open: a goroutine may be blocked on it
+	}
+	defer file.Close()
+	if err := s.load(); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("sandbox %q: %w", s.ID, ErrNotFound)
+	} else if err != nil {
+		return fmt.Errorf("wait for sandbox %q: %w", s.ID, err)
+	}
+	return nil
+}
+
+// live returns a descriptor of the sandbox's program, which the caller closes, or ErrStopped, wrapped.
+func (s *Sandbox) live() (pidfd int, err error) {
+	stopped := fmt.Errorf("sandbox %q: %w", s.ID, ErrStopped)
+	if s.PID == 0 || s.End != nil {
+		return -1, stopped
+	}
+	fd, err := unix.PidfdOpen(s.PID, 0)
+	if err == unix.ESRCH {
+		return -1, stopped
+	}
+	if err != nil {
+		return -1, fmt.Errorf("sandbox %q: %w", s.ID, os.NewSyscallError("pidfd_open", err))
+	}
+	if began, err := processStart(s.PID); err != nil || began != s.PIDStart {
+		return -1, errors.Join(stopped, unix.Close(fd)) // ended, or its number is another's by now
+	}
+	return fd, nil
+}
+
+// Signal sends a signal to the sandbox's program. The kernel drops a signal for the first process of a PID namespace
+// that has no handler for it; where the signal would have ended any other program, it is delivered as SIGKILL, and the
+// record says so.
+func (s *Sandbox) Signal(signal unix.Signal) error {
+	fd, err := s.live()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	deliver := signal
+	if fatal(signal) && !catches(s.PID, signal) {
+		if err := s.request(signal); err != nil {
+			return fmt.Errorf("signal sandbox %q: %w", s.ID, err)
+		}
+		deliver = unix.SIGKILL
+	}
+	if err := unix.PidfdSendSignal(fd, deliver, nil, 0); err == unix.ESRCH {
+		return fmt.Errorf("sandbox %q: %w", s.ID, ErrStopped)
+	} else if err != nil {
+		return fmt.Errorf("signal sandbox %q: %w", s.ID, err)
+	}
+	if deliver == unix.SIGKILL {
+		// On cgroup v1 a frozen process dies only once it is thawed.
+		if err := s.group().Thaw(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("signal sandbox %q: %w", s.ID, err)
+		}
+	}
+	return nil
+}
+
+// Stop asks the sandbox's program to end, by its stop signal or SIGTERM, and kills all of the sandbox's processes after
+// the grace period. It returns when the end is recorded. Stopping what is stopped does nothing.
+func (s *Sandbox) Stop(ctx context.Context, grace time.Duration) error {
+	signal := unix.SIGTERM
+	if s.StopSignal != "" {
+		signal = unix.SignalNum(s.StopSignal)
+	}
+	if err := s.Signal(signal); errors.Is(err, ErrStopped) {
+		return s.ended(ctx)
+	} else if err != nil {
+		return err
+	}
+	if err := s.Resume(); err != nil && !errors.Is(err, ErrNotPaused) && !errors.Is(err, ErrStopped) {
+		return err
+	}
+	patient, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if err := s.ended(patient); err == nil || ctx.Err() != nil || patient.Err() == nil {
+		return err
+	}
+	return s.Kill(ctx)
+}
+
+// Kill ends all of the sandbox's processes at once and returns when the end is recorded. Killing what is stopped does
+// nothing.
+func (s *Sandbox) Kill(ctx context.Context) error {
+	if err := s.group().Kill(ctx); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("kill sandbox %q: %w", s.ID, err)
+	}
+	return s.ended(ctx)
+}
+
+// ended is Wait for callers to whom a removed sandbox is an ended one.
+func (s *Sandbox) ended(ctx context.Context) error {
+	if err := s.Wait(ctx); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// freezePatience is how long a pause waits for processes that the kernel cannot stop yet.
+const freezePatience = 10 * time.Second
+
+// Pause stops the sandbox's processes where they are. It returns ErrPaused or ErrStopped, wrapped.
+func (s *Sandbox) Pause() error {
+	return s.freeze(Running, func(g cgroups.Group) error {
+		ctx, cancel := context.WithTimeout(context.Background(), freezePatience)
+		defer cancel()
+		return g.Freeze(ctx)
+	})
+}
+
+// Resume lets a paused sandbox go on. It returns ErrNotPaused or ErrStopped, wrapped.
+func (s *Sandbox) Resume() error { return s.freeze(Paused, cgroups.Group.Thaw) }
+
+func (s *Sandbox) freeze(from Status, do func(cgroups.Group) error) error {
+	status, err := s.Status()
+	if err != nil {
+		return err
+	}
+	switch {
+	case status == Paused && from != Paused:
+		return fmt.Errorf("sandbox %q: %w", s.ID, ErrPaused)
+	case status == Running && from != Running:
+		return fmt.Errorf("sandbox %q: %w", s.ID, ErrNotPaused)
+	case status != from:
+		return fmt.Errorf("sandbox %q: %w", s.ID, ErrStopped)
+	}
+	if err := do(s.group()); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("sandbox %q: %w", s.ID, ErrStopped)
+	} else if err != nil {
+		return fmt.Errorf("sandbox %q: %w", s.ID, err)
+	}
+	return nil
+}
+
+// fatal reports whether a signal ends a program that does nothing about it.
+func fatal(s unix.Signal) bool {
+	switch s {
+	case unix.SIGCHLD, unix.SIGCONT, unix.SIGURG, unix.SIGWINCH, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGKILL:
+		return false
+	}
+	return true
+}
+
+// catches reports whether a process has a handler for a signal, blocks it or ignores it on purpose. It says true where
+// /proc does not tell, since then the signal itself is the better choice.
+func catches(pid int, signal unix.Signal) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return true
+	}
+	for _, field := range []string{"SigCgt:\t", "SigBlk:\t", "SigIgn:\t"} {
+		_, rest, found := bytes.Cut(status, []byte("\n"+field))
+		mask, _, _ := bytes.Cut(rest, []byte("\n"))
+		set, err := strconv.ParseUint(string(mask), 16, 64)
+		if !found || err != nil || set>>(uint(signal)-1)&1 == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// processStart returns when a process began, in clock ticks since boot. Source: proc_pid_stat(5), field 22.
+func processStart(pid int) (uint64, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 20 {
+		return 0, fmt.Errorf("read /proc/%d/stat: too short", pid)
+	}
+	return strconv.ParseUint(string(fields[19]), 10, 64)
+}
