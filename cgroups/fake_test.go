@@ -246,7 +246,7 @@ func TestStatsErrors(t *testing.T) {
 			host = v2
 		}
 		broken := without(sandbox, file)
-		broken[file] = "oom_kill what\nusage_usec what\n"
+		broken[file] = "oom_kill what\nusage_usec what\nuser what\n"
 		if s, err := group(t, detect(t, tree(t, host, broken)), "/mmbox/a").Stats(); err == nil {
 			t.Errorf("%s broken: %s", file, show(s))
 		}

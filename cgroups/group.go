@@ -3,7 +3,6 @@ package cgroups
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -146,27 +145,4 @@ func (g Group) Remove() error {
 		}
 	}
 	return nil
-}
-
-// gone tells whether an error means that a group, or its file, ended.
-func gone(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV)
-}
-
-func readFields(name string) ([]string, error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	return strings.Fields(string(text)), nil
-}
-
-// write gives a cgroup file its value, in one call as the kernel wants it. It never makes a file.
-func write(name, value string) error {
-	f, err := os.OpenFile(name, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(value)
-	return errors.Join(err, f.Close())
 }

@@ -130,9 +130,11 @@ func start(t *testing.T, g Group, kind string) *exec.Cmd {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	t.Cleanup(func() { // before realGroup's, which a frozen child would make wait for ever
 		if cmd.ProcessState == nil {
-			cmd.Process.Kill()
+			if err := errors.Join(cmd.Process.Kill(), setFrozen(g.freezeFiles(), false)); err != nil {
+				t.Error(err)
+			}
 			cmd.Wait()
 		}
 	})
@@ -233,6 +235,9 @@ func TestRealFreezeThawKillFrozen(t *testing.T) {
 	if err := g.Freeze(soon(t)); err != nil {
 		t.Fatal(err)
 	}
+	if is, err := g.Frozen(); !is || err != nil {
+		t.Errorf("frozen: %v, %v", is, err)
+	}
 	frozen := *stats(t, g).CPUUsage
 	time.Sleep(100 * time.Millisecond)
 	if now := *stats(t, g).CPUUsage; now != frozen {
@@ -240,6 +245,9 @@ func TestRealFreezeThawKillFrozen(t *testing.T) {
 	}
 	if err := g.Thaw(); err != nil {
 		t.Fatal(err)
+	}
+	if is, err := g.Frozen(); is || err != nil {
+		t.Errorf("thawed, yet frozen: %v, %v", is, err)
 	}
 	for deadline := time.Now().Add(10 * time.Second); *stats(t, g).CPUUsage <= frozen+10*time.Millisecond; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
