@@ -7,14 +7,10 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strings"
 
 	"mmbox/models"
 	"mmbox/rootfs/closure"
 )
-
-// defaultPath is where a command without a slash is looked for when the entrypoint sets no PATH.
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // CheckEntrypoints says what a root lacks to run a model: the programs of its entrypoints, their interpreters and
 // libraries, those of shared libraries among the model's files, working directories. It executes nothing.
@@ -56,8 +52,11 @@ func entrypoint(w *closure.Walk, e *models.Entrypoint, files map[string]models.F
 			return fmt.Errorf("dir %q: not a directory", e.Dir)
 		}
 	}
-	p, real, err := command(w, e)
-	if err != nil {
+	p := path.Clean(e.Args[0]) // absolute, in a valid manifest
+	real, _, err := w.Resolve(p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("args[0] %q: %w", p, errNoProgram)
+	} else if err != nil {
 		return err
 	}
 	info, err := w.Lstat(real)
@@ -75,47 +74,11 @@ func entrypoint(w *closure.Walk, e *models.Entrypoint, files map[string]models.F
 	return w.Program(p)
 }
 
-// command finds the program of an entrypoint, as execvp would.
-func command(w *closure.Walk, e *models.Entrypoint) (p, real string, err error) {
-	arg := e.Args[0]
-	candidates := []string{path.Join("/", e.Dir, arg)}
-	if path.IsAbs(arg) {
-		candidates = []string{path.Clean(arg)}
-	} else if !strings.Contains(arg, "/") {
-		list := defaultPath
-		if own, ok := e.Env["PATH"]; ok {
-			list = own
-		}
-		candidates = nil
-		for _, dir := range strings.Split(list, ":") {
-			candidates = append(candidates, path.Join("/", dir, arg))
-		}
-	}
-	for _, p := range candidates {
-		real, _, err := w.Resolve(p)
-		if err == nil {
-			return p, real, nil
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return "", "", err
-		}
-	}
-	return "", "", &noCommand{arg: arg, tried: candidates}
-}
+var errNoProgram = errors.New("not found in the root")
 
-// noCommand is the error for a program that is not in the root.
-type noCommand struct {
-	arg   string
-	tried []string
-}
-
-func (e *noCommand) Error() string {
-	return fmt.Sprintf("args[0] %q: not found in the root (looked for %s)", e.arg, strings.Join(e.tried, ", "))
-}
-
-// elsewhere names a file of the root that has the name of a command that was not found.
+// elsewhere names a file of the root that has the name of a program that was not found.
 func (t *Trees) elsewhere(root models.Digest, err error, arg string) string {
-	var missing *noCommand
-	if !errors.As(err, &missing) {
+	if !errors.Is(err, errNoProgram) {
 		return ""
 	}
 	l, err := t.Listing(root)
