@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// tree makes a host of files: a name that ends in / is a directory, a value "-> x" a link to x.
+// tree makes a host of files: a name that ends in / is a directory, a value "-> x" a link to x. The process ids in it
+// are someone else's on this host: never Kill a group of it but through cgroup.kill.
 func tree(t *testing.T, files ...map[string]string) FS {
 	t.Helper()
 	root := t.TempDir()

@@ -122,7 +122,8 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
-// A profile in the manner of other engines: several architectures, a call libseccomp does not know, conditions on two
+// A profile in the manner of other engines: several architectures, calls libseccomp does not know and calls of other
+// architectures, conditions on two
 // arguments, two on the same one.
 func TestCompileForeignProfile(t *testing.T) {
 	native := nativeAudit(t)
@@ -133,7 +134,8 @@ func TestCompileForeignProfile(t *testing.T) {
 		DefaultAction: specs.ActErrno,
 		Architectures: []specs.Arch{specs.ArchX86_64, specs.ArchX86},
 		Syscalls: []specs.LinuxSyscall{
-			{Names: []string{"read", "no_such_call"}, Action: specs.ActAllow},
+			{Names: []string{"read", "no_such_call", "breakpoint", "riscv_flush_icache"}, Action: specs.ActAllow},
+			{Names: []string{"socketcall", "s390_pci_mmio_read"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 0, Op: specs.OpEqualTo, Value: 1}}},
 			{Names: []string{"write"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{
 				{Index: 0, Op: specs.OpEqualTo, Value: 1}, {Index: 2, Op: specs.OpLessThan, Value: 10}}},
 			{Names: []string{"dup"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{
