@@ -85,6 +85,9 @@ func TestBadManifests(t *testing.T) {
 		{"unknown key, near", minimal("resources: {memroy: 64Mi}\n"), `6:13: unknown key "memroy" in resources; write memory`},
 		{"unknown key, case", minimal("Network: none\n"), `6:1: unknown key "Network"; write network`},
 		{"unknown key, empty", minimal("\"\": none\n"), `6:1: unknown key ""; write one of schema name version description task license rootfs files run resources network seccomp loosen golden`},
+		{"misspelt and not missing", strings.Replace(minimal(""), "name:", "nmae:", 1), `2:1: unknown key "nmae"; write name`},
+		{"misspelt and wrong", strings.Replace(minimal(""), "name: tiny", "nmae: Tiny", 1), "2:1: unknown key \"nmae\"; write name\nmodel.yaml:2:7: name \"Tiny\": has the capital letter 'T'; write tiny"},
+		{"misspelt beside the right one", minimal("nmae: tiny\n"), `6:1: unknown key "nmae"; write name`},
 		{"duplicate key", minimal("name: other\n"), `6:1: duplicate key "name", first on line 2; keep one of them`},
 		{"duplicate key, deep", minimal("resources: {pids: 1, pids: 2}\n"), `6:22: duplicate key "pids", first on line 6; keep one of them`},
 		{"duplicate file", minimal("files: {/a: {source: x}, /a: {source: y}}\n"), `6:26: duplicate key "/a", first on line 6; keep one of them`},
@@ -205,7 +208,7 @@ func TestAllProblemsAreReportedInOrder(t *testing.T) {
 	if !errors.As(err, &manifest) {
 		t.Fatalf("got %v", err)
 	}
-	if len(manifest.Problems) != 8 { // three missing keys, two choices in golden, the unknown key, version, schema
+	if len(manifest.Problems) != 7 { // two missing keys, two choices in golden, the unknown key, version, schema
 		t.Errorf("got %d problems:\n%v", len(manifest.Problems), err)
 	}
 	line := 0

@@ -149,6 +149,12 @@ func TestPutBlob(t *testing.T) {
 	if got, err := s.Blob(want); err != nil || got != blob {
 		t.Errorf("Blob: %v, %v", got, err)
 	}
+	if DigestFromHex(want.Hex()) != want || DigestFromHex("") != "" {
+		t.Error("a digest does not survive its digits")
+	}
+	if got := s.TreesDir(); got != filepath.Join(s.Dir(), "trees") {
+		t.Errorf("trees are at %s", got)
+	}
 	before := tree(t, s.Dir())
 
 	other := DigestOf([]byte("other"))

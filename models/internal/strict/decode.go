@@ -107,15 +107,15 @@ func (d *decoder) list(n *yaml.Node, s *Shape, path string) any {
 
 // mapping decodes an object, whose keys are known, or a dict, whose keys are data.
 func (d *decoder) mapping(n *yaml.Node, s *Shape, path string) any {
-	values, at := map[string]any{}, map[string]*yaml.Node{}
+	values, at, seen := map[string]any{}, map[string]*yaml.Node{}, map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
-		elem := d.key(key, s, path, at)
+		name, elem := d.key(key, s, path, seen)
 		if elem == nil {
 			continue
 		}
-		at[key.Value] = key
-		values[key.Value] = d.value(n.Content[i+1], elem, strings.TrimPrefix(path+"."+key.Value, "."))
+		at[name] = key
+		values[name] = d.value(n.Content[i+1], elem, strings.TrimPrefix(path+"."+name, "."))
 	}
 	if s.Kind == Object {
 		d.complete(n, s, path, values)
@@ -132,36 +132,47 @@ func (d *decoder) mapping(n *yaml.Node, s *Shape, path string) any {
 	return values
 }
 
-// key checks a key and gives the shape of its value, or nil with a problem noted.
-func (d *decoder) key(key *yaml.Node, s *Shape, path string, seen map[string]*yaml.Node) *Shape {
+// key checks a key and gives its name and the shape of its value, or no shape with a problem noted. seen holds the line
+// of each key so far. A misspelt key is noted, and then taken for the one that was meant: so it is not missing as well.
+func (d *decoder) key(key *yaml.Node, s *Shape, path string, seen map[string]int) (string, *Shape) {
 	switch {
 	case key.Kind == yaml.AliasNode, key.Tag == "!!merge":
-		return nil // noted by refuseClever
+		return "", nil // noted by refuseClever
 	case key.Kind != yaml.ScalarNode:
 		d.problem(key, "a key is %s; write a plain word", describe(key))
-		return nil
+		return "", nil
 	}
-	if first := seen[key.Value]; first != nil {
-		d.problem(key, "duplicate key %q, first on line %d; keep one of them", spell.Shorten(key.Value), first.Line)
-		return nil
+	if line := seen[key.Value]; line != 0 {
+		d.problem(key, "duplicate key %q, first on line %d; keep one of them", spell.Shorten(key.Value), line)
+		return "", nil
 	}
+	seen[key.Value] = key.Line
 	if s.Kind == Dict {
 		if err := s.Keys(key.Value); err != nil {
 			d.problem(key, "%v", err)
-			return nil
+			return "", nil
 		}
-		return s.Elem
+		return key.Value, s.Elem
 	}
+	if shape := s.field(key.Value); shape != nil {
+		return key.Value, shape
+	}
+	meant := d.unknownKey(key, s, path)
+	return meant, s.field(meant)
+}
+
+// field gives the shape of an object's key, or nil.
+func (s *Shape) field(key string) *Shape {
 	for _, f := range s.Fields {
-		if f.Key == key.Value {
+		if f.Key == key {
 			return f.Shape
 		}
 	}
-	d.unknownKey(key, s, path)
 	return nil
 }
 
-func (d *decoder) unknownKey(key *yaml.Node, s *Shape, path string) {
+// unknownKey notes a key that is not known and gives the one that was probably meant, or "".
+func (d *decoder) unknownKey(key *yaml.Node, s *Shape, path string) string {
 	known := make([]string, len(s.Fields))
 	for i, f := range s.Fields {
 		known[i] = f.Key
@@ -170,11 +181,13 @@ func (d *decoder) unknownKey(key *yaml.Node, s *Shape, path string) {
 	if path != "" {
 		where = " in " + path
 	}
-	if near := spell.Nearest(key.Value, known); near != "" {
+	near := spell.Nearest(key.Value, known)
+	if near != "" {
 		d.problem(key, "unknown key %q%s; write %s", spell.Shorten(key.Value), where, near)
-		return
+	} else {
+		d.problem(key, "unknown key %q%s; write one of %s", spell.Shorten(key.Value), where, strings.Join(known, " "))
 	}
-	d.problem(key, "unknown key %q%s; write one of %s", spell.Shorten(key.Value), where, strings.Join(known, " "))
+	return near
 }
 
 // complete notes missing keys and broken choices between keys, and sets what has a default.
