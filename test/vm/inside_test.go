@@ -230,8 +230,11 @@ func insideNamespaces(t *testing.T) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC |
 			unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP,
+		Credential:  &syscall.Credential{}, // root inside: without it the process stays an unmapped user
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 100000, Size: 65536}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 100000, Size: 65536}},
+
+		GidMappingsEnableSetgroups: true,
 	}
 	out, err := cmd.CombinedOutput()
 	words := strings.Fields(string(out))

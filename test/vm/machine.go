@@ -4,6 +4,9 @@
 // except below a writable [Share]. /run, /tmp, /var/tmp, /var/lib/mmbox and /var/cache/mmbox start empty. There is
 // no network but loopback. PID 1 is a small shell, or the host's systemd when asked for.
 //
+// File capabilities do not pass the shares, 9p having no such attributes; owners, modes and setuid bits do, and
+// inside the guest capabilities can be set.
+//
 // Limits: amd64 and Debian only; code runs some 10 to 20 times slower than outside, so a time measured inside says
 // nothing, though a ratio of two may; the host's root must not change under a running guest. Not for untrusted
 // commands: they read every file of the host.
@@ -21,6 +24,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -87,7 +91,7 @@ type Command struct {
 }
 
 // Run boots the machine, runs the command and returns its exit code, 128+n when a signal ended it. What the command
-// writes arrives on stdout and stderr while it runs; the kernel's console never does. Standard input is /dev/null.
+// writes arrives on stdout and stderr while it runs; the kernel's console never does. The two may be the same writer. Standard input is /dev/null.
 //
 // An error means that there is no exit code: a [*GuestError], ctx's error, or what kept the machine from starting.
 // Cancelling ctx kills the machine. No file is left behind, whatever ends Run, and no process.
@@ -105,6 +109,10 @@ func (m Machine) Run(ctx context.Context, cmd Command, stdout, stderr io.Writer)
 		return 0, fmt.Errorf("write initramfs: %w", err)
 	}
 	defer initramfs.Close()
+	if sameWriter(stdout, stderr) {
+		both := &lockedWriter{w: stdout}
+		stdout, stderr = both, both
+	}
 	g := &guest{console: &console{copy: m.Console}, events: make(chan event)}
 	if err := g.start(m.qemuArgs(kernel), initramfs, stdout, stderr); err != nil {
 		return 0, err
@@ -179,4 +187,22 @@ func (m Machine) initramfs(kernel Kernel, cmd Command) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// sameWriter compares as os/exec does: writers of a type that cannot be compared are different ones.
+func sameWriter(a, b io.Writer) bool {
+	defer func() { _ = recover() }()
+	return a == b
+}
+
+// lockedWriter lets two streams share one writer.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }

@@ -2,10 +2,12 @@ package vm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +26,7 @@ func needVM(t *testing.T) {
 // runShell runs a script in a machine and returns its exit code and what it wrote.
 func runShell(t *testing.T, m Machine, script string) (code int, stdout, stderr string, err error) {
 	t.Helper()
+	m.Timeout = cmp.Or(m.Timeout, 2*time.Minute)
 	var out, errs bytes.Buffer
 	code, err = m.Run(t.Context(), Command{Args: []string{"sh", "-c", script}}, &out, &errs)
 	return code, out.String(), errs.String(), err
@@ -44,13 +47,14 @@ func TestGuest(t *testing.T) {
 		t.Run(fmt.Sprintf("systemd=%t", systemd), func(t *testing.T) {
 			m := Machine{
 				Systemd: systemd,
+				Timeout: 5 * time.Minute,
 				Files:   []File{{Host: self, Guest: "/run/test/vm.test"}},
 				Share:   []Share{{Host: testdata, Guest: "/run/test/testdata"}},
 			}
 			var out bytes.Buffer
 			start := time.Now()
 			code, err := m.Run(t.Context(), Command{
-				Args: []string{"/run/test/vm.test", "-test.v", "-test.run=^TestInside$"},
+				Args: []string{"/run/test/vm.test", "-test.v", "-test.run=^TestInside$", "-test.timeout=3m"},
 				Env:  []string{fmt.Sprintf("MMBOX_VM_INSIDE=systemd=%t", systemd)},
 				Dir:  "/run/test",
 			}, &out, &out)
@@ -133,9 +137,10 @@ func TestFailures(t *testing.T) {
 func TestCancel(t *testing.T) {
 	needVM(t)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	seen := writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil })
 	start := time.Now()
-	_, err := Machine{}.Run(ctx, Command{Args: []string{"sh", "-c", "echo here; sleep 1000"}}, seen, seen)
+	_, err := Machine{}.Run(ctx, Command{Args: []string{"sh", "-c", "echo here; sleep 1000"}}, seen, io.Discard)
 	if !errors.Is(err, context.Canceled) || time.Since(start) > time.Minute {
 		t.Errorf("after %v: %v, want %v", time.Since(start), err, context.Canceled)
 	}
