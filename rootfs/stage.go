@@ -40,7 +40,7 @@ func (t *Trees) newStage(ctx context.Context) (*stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make tree: %w", err)
 	}
-	s := &stage{ctx: ctx, trees: t, dir: dir, lease: lease, root: -1, parentFD: -1, entries: map[string]*Entry{}, buf: make([]byte, 256<<10)}
+	s := &stage{ctx: ctx, trees: t, dir: dir, lease: lease, root: -1, parentFD: -1, entries: map[string]*Entry{}}
 	if err = os.Mkdir(s.rootDir(), 0o555); err == nil {
 		err = os.Chmod(s.rootDir(), 0o555)
 	}
@@ -214,9 +214,14 @@ func (s *stage) file(p string, exec bool, size int64, r io.Reader) error {
 	return nil
 }
 
+const bufferSize = 256 << 10
+
 // fill copies r to the descriptor and gives the content's digest. Content of more than one buffer is hashed beside the
 // writing, for either alone takes as long as reading.
 func (s *stage) fill(out int, size int64, r io.Reader) (models.Digest, int64, error) {
+	if need := min(size, bufferSize); need > int64(len(s.buf)) || s.buf == nil {
+		s.buf = make([]byte, max(need, 4096))
+	}
 	h := sha256.New()
 	var side *hasher
 	if size > int64(len(s.buf)) {

@@ -46,7 +46,7 @@ type unpacker struct {
 
 // unpack reads a tar archive to its end: plain, gzip or zstd, told by its content.
 func (u *unpacker) unpack(r io.Reader) error {
-	counted := bufio.NewReaderSize(&counter{r: r, n: &u.consumed}, 1<<20)
+	counted := bufio.NewReaderSize(&counter{r: r, n: &u.consumed}, 128<<10)
 	plain, closer, err := decompress(counted)
 	if err != nil {
 		return err
