@@ -3,8 +3,6 @@ package seccomp
 import (
 	"encoding/binary"
 	"fmt"
-	"runtime"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,31 +29,6 @@ func (f Filter) Instructions() []unix.SockFilter {
 		}
 	}
 	return program
-}
-
-// Install sets no_new_privs and puts every thread of the calling process, and all it will start, under the filter.
-// There is no way back.
-func (f Filter) Install() error {
-	program := f.Instructions()
-	if err := f.check(); err != nil {
-		return fmt.Errorf("install seccomp filter: %w", err)
-	}
-	runtime.LockOSThread() // no_new_privs is of the thread; the filter's synchronisation spreads it to the others
-	defer runtime.UnlockOSThread()
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("install seccomp filter: set no_new_privs: %w", err)
-	}
-	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
-	runtime.KeepAlive(program)
-	if errno != 0 {
-		return fmt.Errorf("install seccomp filter: %w", errno)
-	}
-	if thread != 0 {
-		return fmt.Errorf("install seccomp filter: thread %d has a filter of its own", thread)
-	}
-	return nil
 }
 
 // check tells whether the kernel could take the filter by its length.
