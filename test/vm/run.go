@@ -15,7 +15,7 @@ import (
 
 const (
 	// powerOffTime is how long a guest may take to switch itself off once the command has ended: all is delivered by
-	// then, and under emulation the power switch was once seen to take over 15 s.
+	// then, so waiting longer gains nothing.
 	powerOffTime = 3 * time.Second
 	consoleLines = 40
 )
