@@ -15,6 +15,7 @@ type Policy struct {
 	newPrivileges bool
 	noSeccomp     bool
 	capabilities  []string
+	limitless     []string
 }
 
 // FromManifest returns the policy that a parsed manifest asks for.
@@ -50,6 +51,14 @@ func (p Policy) WithCapability(name string) Policy {
 	return p
 }
 
+// WithoutLimit leaves one limit out: cpu, memory or pids.
+func (p Policy) WithoutLimit(name string) Policy {
+	p.limitless = append(slices.Clone(p.limitless), name)
+	return p
+}
+
+func (p Policy) unlimited(name string) bool { return slices.Contains(p.limitless, name) }
+
 // UserNamespace reports whether the sandbox needs a Range of its own.
 func (p Policy) UserNamespace() bool { return !p.hostUsers }
 
@@ -75,6 +84,9 @@ func (p Policy) Loosened() []string {
 	}
 	for _, c := range p.capabilities {
 		list = append(list, "capability: "+c)
+	}
+	for _, l := range p.limitless {
+		list = append(list, "unlimited: "+l)
 	}
 	return list
 }

@@ -105,3 +105,6 @@ func (r Ranges) Sweep() ([]string, error) {
 func (r Ranges) file(n uint32) string {
 	return filepath.Join(string(r), strconv.FormatUint(uint64(n), 10))
 }
+
+// FirstRange is the first range of the block, for a specification that is written down and not run here.
+func FirstRange() Range { return Range{First: blockFirst, Size: rangeSize} }

@@ -50,14 +50,13 @@ func (p Policy) Spec(s Surroundings) *specs.Spec {
 		Annotations: s.Labels,
 		Linux: &specs.Linux{
 			CgroupsPath:       s.Cgroup,
-			Resources:         s.Limits.Spec(),
+			Resources:         p.resources(s.Limits),
 			Namespaces:        p.namespaces(),
 			MaskedPaths:       slices.Clone(maskedPaths),
 			ReadonlyPaths:     slices.Clone(readonlyPaths),
 			RootfsPropagation: "private",
 		},
 	}
-	spec.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}
 	if p.UserNamespace() {
 		ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: s.Users.First, Size: s.Users.Size}}
 		spec.Linux.UIDMappings, spec.Linux.GIDMappings = ids, slices.Clone(ids)
@@ -66,6 +65,22 @@ func (p Policy) Spec(s Surroundings) *specs.Spec {
 		spec.Linux.Seccomp = s.Filter
 	}
 	return spec
+}
+
+// resources denies every device; OCI runtimes add /dev/null and its like.
+func (p Policy) resources(l cgroups.Limits) *specs.LinuxResources {
+	r := l.Spec()
+	r.Devices = []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}
+	if p.unlimited("cpu") {
+		r.CPU = nil
+	}
+	if p.unlimited("memory") {
+		r.Memory = nil
+	}
+	if p.unlimited("pids") {
+		r.Pids = nil
+	}
+	return r
 }
 
 func (p Policy) process(of Process) *specs.Process {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"mmbox/models/internal/strict"
+	"mmbox/models/strict"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")

@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 
-	"mmbox/models/internal/strict"
+	"mmbox/models/strict"
 )
 
 // ManifestName is the name of a manifest's file.

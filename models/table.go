@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"mmbox/models/internal/strict"
+	"mmbox/models/strict"
 )
 
 var manifestShape = &strict.Shape{

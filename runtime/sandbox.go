@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"mmbox/cgroups"
@@ -282,3 +283,18 @@ func processStart(pid int) (uint64, error) {
 	}
 	return strconv.ParseUint(string(fields[19]), 10, 64)
 }
+
+// Specification returns the OCI specification that the sandbox was made from.
+func (s *Sandbox) Specification() (*specs.Spec, error) { return s.spec() }
+
+// Root returns the sandbox's root file system on the host.
+func (s *Sandbox) Root() (string, error) {
+	spec, err := s.spec()
+	if err != nil {
+		return "", fmt.Errorf("sandbox %q: %w", s.ID, err)
+	}
+	return spec.Root.Path, nil
+}
+
+// Usage reads what the sandbox uses now. It returns fs.ErrNotExist, wrapped, when the sandbox has ended.
+func (s *Sandbox) Usage() (cgroups.Stats, error) { return s.group().Stats() }

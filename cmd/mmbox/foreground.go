@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mmbox/cmd/internal/ui"
+	"mmbox/runtime"
+)
+
+// streams are where a program in the foreground reads and writes.
+type streams struct {
+	in, out, err *os.File
+}
+
+// foreground runs a created sandbox's program to its end, with the signals that this process gets, and returns the end.
+// A limit of zero is none.
+func (m *mmbox) foreground(s *runtime.Sandbox, io streams, limit time.Duration) (end *runtime.End, err error) {
+	m.interrupted() // from here on, signals are the program's
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, forwarded...)
+	defer signal.Stop(signals)
+	console, err := s.Launch(runtime.Launch{In: io.in, Out: io.out, Err: io.err, Filters: m.filters()})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	terminal, err := ui.Attach(console, m.stdin, m.stdout)
+	if err != nil {
+		return nil, errors.Join(err, s.Kill(context.Background()))
+	}
+	done := make(chan struct{})
+	timedOut := make(chan bool, 1)
+	go func() { timedOut <- forward(s, signals, limit, done) }()
+	end, err = s.Reap()
+	close(done)
+	err = errors.Join(err, terminal.Detach())
+	if <-timedOut {
+		return end, fmt.Errorf("sandbox %q: %w", s.ID, errTimeout)
+	}
+	return end, err
+}
+
+// forwarded are the signals that a person or a supervisor sends a command.
+var forwarded = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGCONT}
+
+// forward passes signals on until the program has ended, and kills it when its time is up.
+func forward(s *runtime.Sandbox, signals <-chan os.Signal, limit time.Duration, done <-chan struct{}) (timedOut bool) {
+	var up <-chan time.Time
+	if limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		up = timer.C
+	}
+	for {
+		select {
+		case <-done:
+			return timedOut
+		case <-up:
+			timedOut = true
+			// The program may have ended meanwhile; if it cannot be killed, the next signal tries again.
+			_ = s.Signal(unix.SIGKILL)
+		case sig := <-signals:
+			_ = s.Signal(sig.(unix.Signal))
+		}
+	}
+}
+
+// ended turns an end into the verb's result.
+func (m *mmbox) ended(end *runtime.End, err error) error {
+	if err != nil {
+		return err
+	}
+	if end.OOMKilled {
+		fmt.Fprintf(m.stderr, "mmbox: the kernel ended a process of the sandbox: it needed more memory than its limit\n")
+	}
+	if end.ExitCode != 0 {
+		return &exit{end.ExitCode}
+	}
+	return nil
+}
+
+// logFile opens the file that a detached sandbox's output is appended to.
+func logFile(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	return file, nil
+}
+
+// readLog opens a sandbox's log to be read.
+func readLog(s *runtime.Sandbox) (*os.File, error) {
+	if s.Log == "" {
+		return nil, withHint(fmt.Errorf("sandbox %q has no log", s.ID), "it runs in the foreground: its output goes to the terminal that started it")
+	}
+	file, err := os.Open(s.Log)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("sandbox %q: its log %s is gone: %w", s.ID, s.Log, err)
+	}
+	return file, err
+}

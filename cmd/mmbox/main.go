@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"mmbox/runtime"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+func main() {
+	os.Exit(command(os.Args, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// command runs the command line and returns its exit code.
+func command(args []string, stdin, stdout, stderr *os.File) int {
+	m := &mmbox{stdin: stdin, stdout: stdout, stderr: stderr}
+	app := m.app()
+	runtime.LogTo(io.Discard, false)
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer stop()
+	m.interrupted = stop
+	ordered, err := arrange(app, args)
+	if err == nil {
+		err = app.RunContext(ctx, ordered)
+	}
+	return m.fail(err)
+}
+
+// An mmbox is one call of the command: where it reads and writes, and what its settings are.
+type mmbox struct {
+	stdin, stdout, stderr *os.File
+	settings              settings
+	interrupted           func() // gives signals back their usual effect
+	runs                  bool   // the verb runs a program, and its own failures are told apart by exit code 125
+}
+
+// app is the command line: the verbs, in the order that help shows them.
+func (m *mmbox) app() *cli.App {
+	app := &cli.App{
+		Name:                      "mmbox",
+		Usage:                     "run AI micro-models in native Linux sandboxes",
+		Version:                   version,
+		HideHelpCommand:           true,
+		Writer:                    m.stdout,
+		ErrWriter:                 m.stderr,
+		Flags:                     globalFlags(),
+		Before:                    m.before,
+		DisableSliceFlagSeparator: true,
+		Suggest:                   true,
+		ExitErrHandler:            func(*cli.Context, error) {}, // main prints and exits
+		OnUsageError:              usageError,
+		CommandNotFound:           nil, // arrange refuses an unknown verb before
+	}
+	for _, group := range []struct {
+		name  string
+		verbs []*cli.Command
+	}{
+		{"Models", []*cli.Command{m.install(), m.models(), m.show(), m.verify(), m.remove()}},
+		{"Sandboxes", []*cli.Command{m.run(), m.start(), m.stop(), m.restart(), m.ps(), m.exec(), m.logs(), m.inspect(), m.wait(),
+			m.kill(), m.pause(), m.resume(), m.rm(), m.infer()}},
+		{"Host", []*cli.Command{m.doctor(), m.gc(), m.config(), m.schema(), m.bundle()}},
+		{"", []*cli.Command{m.supervise()}},
+	} {
+		for _, verb := range group.verbs {
+			verb.Category = group.name
+			verb.OnUsageError = usageError
+			app.Commands = append(app.Commands, verb)
+		}
+	}
+	return app
+}
+
+func usageError(_ *cli.Context, err error, _ bool) error { return &usage{err.Error()} }
+
+// before reads the settings once the global flags are known.
+func (m *mmbox) before(c *cli.Context) (err error) {
+	if m.settings, err = readSettings(c); err != nil {
+		return err
+	}
+	if m.settings.debug {
+		runtime.LogTo(m.stderr, true)
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"mmbox/runtime"
+)
+
+func (m *mmbox) restart() *cli.Command {
+	return &cli.Command{
+		Name:        "restart",
+		Usage:       "stop sandboxes and start them again as they were",
+		ArgsUsage:   "ID...",
+		Description: "The model version, limits and flags are those of the first start.",
+		Flags:       []cli.Flag{graceFlag()},
+		Action: m.each(func(ctx context.Context, c *cli.Context, s *runtime.Sandbox) error {
+			if err := s.Stop(ctx, c.Duration("time")); err != nil {
+				return err
+			}
+			if err := s.Again(); err != nil {
+				return err
+			}
+			return m.detach(s)
+		}, absentIsError),
+	}
+}
