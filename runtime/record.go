@@ -29,6 +29,7 @@ type Record struct {
 	Warnings   []string          `json:"warnings,omitempty"` // protections the host cannot give, asked to go on without
 	StopSignal string            `json:"stop_signal,omitempty"`
 	Log        string            `json:"log,omitempty"`    // where output goes when detached
+	Input      bool              `json:"input,omitempty"`  // when detached, standard input is a pipe that never ends: see Sandbox.Input
 	Remove     bool              `json:"remove,omitempty"` // removed when it ends
 	Created    time.Time         `json:"created"`
 

@@ -85,6 +85,11 @@ func (d Dir) Supervise(id string, l Launch, finish []string) error {
 		return err
 	}
 	ready := os.NewFile(readyFD, "ready")
+	if s.Record.Input {
+		if l.In, err = s.input(); err != nil {
+			return errors.Join(err, s.failed(err), ready.Close())
+		}
+	}
 	if _, err := s.Launch(l); err != nil {
 		return errors.Join(err, ready.Close())
 	}
@@ -106,6 +111,21 @@ func (d Dir) Supervise(id string, l Launch, finish []string) error {
 	watch := shim.Watch(s.PID, append([]string{exe}, finish...))
 	err = unix.Exec("/proc/self/fd/"+strconv.Itoa(int(self.Fd())), watch, os.Environ())
 	return os.NewSyscallError("execve", err)
+}
+
+// Input is the path of the pipe that a detached sandbox reads as its standard input, if its record says that it has one.
+// It exists while the sandbox runs.
+func (s *Sandbox) Input() string { return filepath.Join(s.path(), "in") }
+
+// input makes that pipe. It is opened for writing too, so that the program sees no end when a writer leaves.
+func (s *Sandbox) input() (*os.File, error) {
+	if err := removeIfThere(s.Input()); err != nil {
+		return nil, err
+	}
+	if err := unix.Mkfifo(s.Input(), 0o600); err != nil {
+		return nil, &fs.PathError{Op: "mkfifo", Path: s.Input(), Err: err}
+	}
+	return os.OpenFile(s.Input(), os.O_RDWR, 0)
 }
 
 // Finish records the end of a sandbox that Supervise watched.
@@ -218,7 +238,7 @@ func (s *Sandbox) clear(ctx context.Context) error {
 	if err := group.Remove(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove cgroup of sandbox %q: %w", s.ID, err)
 	}
-	if err := os.RemoveAll(filepath.Join(s.path(), s.ID)); err != nil {
+	if err := errors.Join(os.RemoveAll(filepath.Join(s.path(), s.ID)), removeIfThere(s.Input())); err != nil {
 		return fmt.Errorf("clear sandbox %q: %w", s.ID, err)
 	}
 	return nil

@@ -183,6 +183,9 @@ func uses(s cgroups.Stats) string {
 func ending(r *runtime.Record) string {
 	e := r.End
 	text := fmt.Sprintf("exit code %d, %s ago", e.ExitCode, ago(e.Finished))
+	if !r.Started.IsZero() {
+		text += fmt.Sprintf(", after %.1f ms", e.Finished.Sub(r.Started).Seconds()*1000)
+	}
 	switch {
 	case e.FailedStart != "":
 		text = fmt.Sprintf("never ran: %s", e.FailedStart)

@@ -74,6 +74,7 @@ func (m *mmbox) makeDetached(c *cli.Context, r request) (s *runtime.Sandbox, run
 	if err != nil {
 		return nil, false, err
 	}
+	blueprint.Record.Input = readsLines(r)
 	if blueprint.Record.StopSignal, err = signalName(c.String("stop-signal")); err != nil {
 		return nil, false, err
 	}
@@ -98,6 +99,12 @@ func (m *mmbox) makeDetached(c *cli.Context, r request) (s *runtime.Sandbox, run
 			return nil, false, err
 		}
 	}
+}
+
+// readsLines tells whether a program waits for requests on its standard input, and would end if that ended.
+func readsLines(r request) bool {
+	serve := r.model.Manifest.Run.Serve
+	return r.entry == "serve" && serve != nil && serve.Protocol == "lines"
 }
 
 // detach hands a sandbox to a supervisor.
