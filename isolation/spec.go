@@ -14,6 +14,9 @@ import (
 // ModelUID-th id of the sandbox's Range.
 const ModelUID = 1000
 
+// ociVersion is the oldest that has all a sandbox's specification uses: crun 1.8 refuses any but 1.0.x.
+const ociVersion = "1.0.2"
+
 // Path is the PATH of every sandbox.
 const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -42,7 +45,7 @@ type Surroundings struct {
 // Source: https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md
 func (p Policy) Spec(s Surroundings) *specs.Spec {
 	spec := &specs.Spec{
-		Version:     specs.Version,
+		Version:     ociVersion,
 		Root:        &specs.Root{Path: s.Root, Readonly: true},
 		Hostname:    s.Hostname,
 		Process:     p.process(s.Process),
