@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 
@@ -60,10 +58,8 @@ func (m *mmbox) execAction(c *cli.Context) error {
 	if program[0], err = lookPath(root, program[0], isolation.Path); err != nil {
 		return err
 	}
-	m.interrupted()
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, forwarded...)
-	defer signal.Stop(signals)
+	signals, unpass := m.passed()
+	defer unpass()
 	extra, err := s.Exec(runtime.Launch{In: m.stdin, Out: m.stdout, Err: m.stderr, Filters: m.filters()}, func(p *specs.Process) {
 		p.Args, p.Terminal = program, c.Bool("tty")
 		p.Env = merge(p.Env, env)
@@ -74,31 +70,37 @@ func (m *mmbox) execAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	terminal, err := ui.Attach(extra.Console, m.stdin, m.stdout)
+	code, err := m.attend(extra, signals)
 	if err != nil {
-		return errors.Join(err, extra.Signal(unix.SIGKILL))
-	}
-	ctx, done := context.WithCancel(c.Context)
-	go func() {
-		for {
-			select {
-			case sig := <-signals:
-				// The program may have ended meanwhile; then so does this verb.
-				_ = extra.Signal(sig.(unix.Signal))
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	code, err := extra.Wait()
-	done()
-	if err := errors.Join(err, terminal.Detach()); err != nil {
 		return err
 	}
 	if code != 0 {
 		return &exit{code}
 	}
 	return nil
+}
+
+// attend passes signals on to a program until it has ended, and returns its exit code.
+func (m *mmbox) attend(extra *runtime.Extra, signals <-chan os.Signal) (code int, err error) {
+	terminal, err := ui.Attach(extra.Console, m.stdin, m.stdout)
+	if err != nil {
+		return 0, errors.Join(err, extra.Signal(unix.SIGKILL))
+	}
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for {
+			select {
+			case sig := <-signals:
+				// The program may have ended meanwhile; then so does this verb.
+				_ = extra.Signal(sig.(unix.Signal))
+			case <-done:
+				return
+			}
+		}
+	}()
+	code, err = extra.Wait()
+	return code, errors.Join(err, terminal.Detach())
 }
 
 // merge sets variables in an environment.

@@ -23,10 +23,8 @@ type streams struct {
 // foreground runs a created sandbox's program to its end, with the signals that this process gets, and returns the end.
 // A limit of zero is none.
 func (m *mmbox) foreground(s *runtime.Sandbox, io streams, limit time.Duration) (end *runtime.End, err error) {
-	m.interrupted() // from here on, signals are the program's
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, forwarded...)
-	defer signal.Stop(signals)
+	signals, unpass := m.passed()
+	defer unpass()
 	console, err := s.Launch(runtime.Launch{In: io.in, Out: io.out, Err: io.err, Filters: m.filters()})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -49,6 +47,15 @@ func (m *mmbox) foreground(s *runtime.Sandbox, io streams, limit time.Duration) 
 
 // forwarded are the signals that a person or a supervisor sends a command.
 var forwarded = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGCONT}
+
+// passed returns the signals that are the program's from here on. Not one of them is lost or ends this process between
+// the two.
+func (m *mmbox) passed() (signals chan os.Signal, stop func()) {
+	signals = make(chan os.Signal, 16)
+	signal.Notify(signals, forwarded...)
+	m.interrupted()
+	return signals, func() { signal.Stop(signals) }
+}
 
 // forward passes signals on until the program has ended, and kills it when its time is up.
 func forward(s *runtime.Sandbox, signals <-chan os.Signal, limit time.Duration, done <-chan struct{}) (timedOut bool) {

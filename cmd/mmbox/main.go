@@ -24,14 +24,32 @@ func command(args []string, stdin, stdout, stderr *os.File) int {
 	m := &mmbox{stdin: stdin, stdout: stdout, stderr: stderr}
 	app := m.app()
 	runtime.LogTo(io.Discard, false)
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	defer stop()
-	m.interrupted = stop
+	ctx, end := untilSignal(m)
+	defer end()
 	ordered, err := arrange(app, args)
 	if err == nil {
 		err = app.RunContext(ctx, ordered)
 	}
 	return m.fail(err)
+}
+
+// untilSignal returns a context that ends at a signal, until interrupted gives signals back their usual effect: that
+// does not end the context, which a verb needs after its program has ended.
+func untilSignal(m *mmbox) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	go func() {
+		if _, got := <-signals; got {
+			cancel()
+		}
+	}()
+	m.interrupted = func() { signal.Stop(signals) }
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		cancel()
+	}
 }
 
 // An mmbox is one call of the command: where it reads and writes, and what its settings are.
