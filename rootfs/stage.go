@@ -33,6 +33,7 @@ type stage struct {
 	parent   string // the directory last used, and its descriptor
 	parentFD int
 	buf      []byte
+	exact    bool // the umask takes nothing away from the modes that files are made with
 }
 
 func (t *Trees) newStage(ctx context.Context) (*stage, error) {
@@ -41,7 +42,12 @@ func (t *Trees) newStage(ctx context.Context) (*stage, error) {
 		return nil, fmt.Errorf("make tree: %w", err)
 	}
 	s := &stage{ctx: ctx, trees: t, dir: dir, lease: lease, root: -1, parentFD: -1, entries: map[string]*Entry{}}
+	var info fs.FileInfo
 	if err = os.Mkdir(s.rootDir(), 0o555); err == nil {
+		info, err = os.Stat(s.rootDir())
+	}
+	if err == nil {
+		s.exact = info.Mode().Perm() == 0o555
 		err = os.Chmod(s.rootDir(), 0o555)
 	}
 	if err == nil {
@@ -198,14 +204,14 @@ func (s *stage) file(p string, exec bool, size int64, r io.Reader) error {
 	if err == nil && n != size {
 		err = fmt.Errorf("%d bytes instead of %d: %w", n, size, io.ErrUnexpectedEOF)
 	}
-	if err == nil {
+	if err == nil && !s.exact {
 		err = unix.Fchmod(out, mode)
+	}
+	if err == nil {
+		err = setEpoch(out, "")
 	}
 	if cerr := unix.Close(out); err == nil {
 		err = cerr
-	}
-	if err == nil {
-		err = setEpoch(fd, base)
 	}
 	if err != nil {
 		return &fs.PathError{Op: "write", Path: p, Err: err}
@@ -334,7 +340,12 @@ func (s *stage) copyIn(p, from string, e Entry) error {
 	return nil
 }
 
-func setEpoch(dirFD int, base string) error {
+// setEpoch sets the times of an entry of a directory, or, if base is empty, of the descriptor's own file.
+func setEpoch(fd int, base string) error {
 	ts := unix.NsecToTimespec(Epoch.UnixNano())
-	return unix.UtimesNanoAt(dirFD, base, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
+	flags := unix.AT_SYMLINK_NOFOLLOW
+	if base == "" {
+		flags = unix.AT_EMPTY_PATH
+	}
+	return unix.UtimesNanoAt(fd, base, []unix.Timespec{ts, ts}, flags)
 }

@@ -29,11 +29,28 @@ type Trees struct {
 // OpenTrees opens the trees below dir, which it makes if need be. It must be called as root, for trees are root's.
 func OpenTrees(dir string) (*Trees, error) {
 	for _, sub := range []string{"sha256", "sources"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+		if err := makeDirs(filepath.Join(dir, sub)); err != nil {
 			return nil, fmt.Errorf("open trees %q: %w", dir, err)
 		}
 	}
 	return &Trees{dir: dir, limits: DefaultLimits}, nil
+}
+
+// makeDirs makes a directory and those above it, readable for all whatever the umask: sandboxes look in as other users.
+func makeDirs(dir string) error {
+	err := os.Mkdir(dir, 0o755)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeDirs(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o755)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o755)
 }
 
 // WithLimits gives the same trees with other limits on the archives that they are built from.
