@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -99,6 +98,11 @@ func (d Dir) Create(from Blueprint) (*Sandbox, error) {
 	if err := os.MkdirAll(d.root, 0o711); err != nil {
 		return nil, fmt.Errorf("create sandbox %q: %w", record.ID, err)
 	}
+	unlock, err := d.share(unix.LOCK_SH)
+	if err != nil {
+		return nil, fmt.Errorf("create sandbox %q: %w", record.ID, err)
+	}
+	defer unlock()
 	path := d.path(record.ID)
 	if err := os.Mkdir(path, 0o700); errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("create sandbox %q: %w", record.ID, ErrExists)
@@ -113,7 +117,7 @@ func (d Dir) Create(from Blueprint) (*Sandbox, error) {
 }
 
 func (s *Sandbox) fill(from Blueprint) (err error) {
-	if err := s.lease(unix.LOCK_EX | unix.LOCK_NB); err != nil {
+	if err := s.lease(); err != nil {
 		return err
 	}
 	if from.UserNamespace {
@@ -187,14 +191,14 @@ func (d Dir) ids() ([]string, error) {
 	return ids, nil
 }
 
-// share takes the lock of the whole directory: shared while a sandbox's cgroup is being made, exclusive while empty
-// parents are removed.
+// share takes the lock of the whole directory: shared while a sandbox or its cgroup is being made, exclusive while what
+// is half made is removed.
 func (d Dir) share(how int) (unlock func(), err error) {
 	file, err := os.OpenFile(filepath.Join(d.root, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := flock(context.Background(), file, how); err != nil {
+	if err := flock(file, how); err != nil {
 		file.Close()
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -33,27 +32,23 @@ func replaceFile(path string, content []byte) (err error) {
 	return os.Rename(temp.Name(), path)
 }
 
-// flock locks a file as flock(2) does, how being LOCK_SH or LOCK_EX, with LOCK_NB or without. A blocked call ends with
-// the context; its goroutine then lasts as long as the lock's holder.
-func flock(ctx context.Context, file *os.File, how int) error {
-	try := func() error {
-		for {
-			if err := unix.Flock(int(file.Fd()), how); err != unix.EINTR {
-				return err
-			}
+// flock locks a file as flock(2) does.
+func flock(file *os.File, how int) error {
+	for {
+		if err := unix.Flock(int(file.Fd()), how); err != unix.EINTR {
+			return err
 		}
 	}
-	if how&unix.LOCK_NB != 0 {
-		return try()
-	}
-	got := make(chan error, 1)
-	go func() { got <- try() }()
+}
+
+// unlocked waits until nobody has an exclusive lock on a file, and closes it. When the context ends first, a goroutine
+// stays behind until the lock is free.
+func unlocked(ctx context.Context, file *os.File) error {
+	free := make(chan error, 1)
+	go func() { free <- errors.Join(flock(file, unix.LOCK_SH), file.Close()) }()
 	select {
-	case err := <-got:
-		if err != nil {
-			return fmt.Errorf("lock %s: %w", file.Name(), err)
-		}
-		return nil
+	case err := <-free:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -258,3 +258,33 @@ func TestWaitEndsWithContext(t *testing.T) {
 	}
 	b.delete(other)
 }
+
+// Looking at a sandbox must not make it look alive to somebody who wants to remove it.
+func TestLookingDoesNotHoldTheLease(t *testing.T) {
+	b := newBench(t)
+	done := make(chan struct{})
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if s, err := b.dir.Open("test"); err == nil {
+				_, _ = s.Status() // it may be removed meanwhile
+				_ = s.Wait(context.Background())
+			}
+		}
+	}()
+	for range 200 {
+		s := b.create("test", "/bin/sh")
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b.delete(s)
+	}
+	close(done)
+	<-looked
+}

@@ -37,23 +37,39 @@ func (d Dir) group(path string) cgroups.Group {
 	return g
 }
 
-// lease takes the lease and keeps it until Close. how is as for flock(2).
-func (s *Sandbox) lease(how int) error {
-	file, err := os.OpenFile(filepath.Join(s.path(), "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+// lease takes the lease and keeps it until Close. It returns unix.EWOULDBLOCK, wrapped, if somebody else has it.
+func (s *Sandbox) lease() error {
+	file, err := os.OpenFile(s.lockPath(), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("lease: %w", err)
 	}
-	if err := flock(context.Background(), file, how); err != nil {
+	for {
+		if err = flock(file, unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+			break
+		}
+		// It may only be looked at: whoever asks for the state or waits for the end holds a shared lock for a moment.
+		if held, herr := s.held(); held || herr != nil {
+			err = errors.Join(err, herr)
+			break
+		}
+		time.Sleep(lookTime)
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("lease: %w", err), file.Close())
 	}
 	s.own = file
 	return nil
 }
 
+// lookTime is more than a look at a lease takes.
+const lookTime = time.Millisecond
+
+func (s *Sandbox) lockPath() string { return filepath.Join(s.path(), "lock") }
+
 // take takes the lease of a sandbox that lives no more, and reads its record anew. It returns ErrRunning, wrapped, for
 // one that lives.
 func (s *Sandbox) take() error {
-	if err := s.lease(unix.LOCK_EX | unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+	if err := s.lease(); errors.Is(err, unix.EWOULDBLOCK) {
 		return fmt.Errorf("sandbox %q: %w", s.ID, ErrRunning)
 	} else if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("sandbox %q: %w", s.ID, ErrNotFound)
@@ -85,12 +101,12 @@ func (s *Sandbox) held() (bool, error) {
 	if s.own != nil {
 		return true, nil
 	}
-	file, err := os.Open(filepath.Join(s.path(), "lock"))
+	file, err := os.Open(s.lockPath())
 	if err != nil {
 		return false, err
 	}
 	defer file.Close()
-	err = flock(context.Background(), file, unix.LOCK_SH|unix.LOCK_NB)
+	err = flock(file, unix.LOCK_SH|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return true, nil
 	}
@@ -100,17 +116,16 @@ func (s *Sandbox) held() (bool, error) {
 // Wait waits until the sandbox has ended and its end is recorded, and reads the record anew. A sandbox that is removed
 // as it ends leaves ErrNotFound, wrapped. For a Lost sandbox Wait returns at once with a nil End.
 func (s *Sandbox) Wait(ctx context.Context) error {
-	file, err := os.Open(filepath.Join(s.path(), "lock"))
+	file, err := os.Open(s.lockPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("sandbox %q: %w", s.ID, ErrNotFound)
+	}
+	if err == nil {
+		err = unlocked(ctx, file)
 	}
 	if err != nil {
 		return fmt.Errorf("wait for sandbox %q: %w", s.ID, err)
 	}
-	if err := flock(ctx, file, unix.LOCK_SH); err != nil {
-		return fmt.Errorf("wait for sandbox %q: %w", s.ID, err) // the file stays open: a goroutine may be blocked on it
-	}
-	defer file.Close()
 	if err := s.load(); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("sandbox %q: %w", s.ID, ErrNotFound)
 	} else if err != nil {

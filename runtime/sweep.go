@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -38,8 +39,8 @@ func (d Dir) Sweep(ctx context.Context, dry bool) ([]Repair, error) {
 			repairs = append(repairs, *r)
 		}
 	}
-	groups, err := d.sweepGroups(ctx, ids, dry)
-	repairs, errs = append(repairs, groups...), append(errs, err)
+	leftovers, err := d.sweepLeftovers(ctx, dry)
+	repairs, errs = append(repairs, leftovers...), append(errs, err)
 	if !dry {
 		owners, err := d.ranges().Sweep()
 		errs = append(errs, err)
@@ -53,7 +54,7 @@ func (d Dir) Sweep(ctx context.Context, dry bool) ([]Repair, error) {
 func (d Dir) sweepSandbox(ctx context.Context, id string, dry bool) (*Repair, error) {
 	s, err := d.Open(id)
 	if errors.Is(err, ErrNotFound) {
-		return d.sweepDirectory(id, dry)
+		return nil, nil // of sweepLeftovers
 	}
 	if err != nil {
 		return nil, err
@@ -89,14 +90,14 @@ func (d Dir) sweepSandbox(ctx context.Context, id string, dry bool) (*Repair, er
 
 // sweepDirectory removes a sandbox's directory that has no record: its creation or removal was cut short.
 func (d Dir) sweepDirectory(id string, dry bool) (*Repair, error) {
-	s := &Sandbox{dir: d, Record: Record{ID: id}}
-	if err := s.lease(unix.LOCK_EX | unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // being made or removed
-	} else if err != nil {
+	if _, err := os.Stat(filepath.Join(d.path(id), "record.json")); !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if err := s.load(); !errors.Is(err, fs.ErrNotExist) {
-		return nil, s.Close() // the record came in between
+	s := &Sandbox{dir: d, Record: Record{ID: id}}
+	if err := s.lease(); errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // being removed
+	} else if err != nil {
+		return nil, err
 	}
 	repair := &Repair{"directory", s.path(), "removed: it has no record"}
 	if dry {
@@ -105,8 +106,8 @@ func (d Dir) sweepDirectory(id string, dry bool) (*Repair, error) {
 	return repair, s.discard()
 }
 
-// sweepGroups removes cgroups whose sandbox does not exist, and the parent when it is empty.
-func (d Dir) sweepGroups(ctx context.Context, ids []string, dry bool) ([]Repair, error) {
+// sweepLeftovers removes directories without a record and cgroups without a directory, while nobody makes any.
+func (d Dir) sweepLeftovers(ctx context.Context, dry bool) ([]Repair, error) {
 	if _, err := os.Stat(d.root); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -115,6 +116,26 @@ func (d Dir) sweepGroups(ctx context.Context, ids []string, dry bool) ([]Repair,
 		return nil, fmt.Errorf("lock %s: %w", d.root, err)
 	}
 	defer unlock()
+	ids, err := d.ids()
+	if err != nil {
+		return nil, err
+	}
+	var repairs []Repair
+	for _, id := range ids {
+		r, err := d.sweepDirectory(id, dry)
+		if err != nil {
+			return repairs, err
+		}
+		if r != nil {
+			repairs = append(repairs, *r)
+		}
+	}
+	groups, err := d.sweepGroups(ctx, ids, dry)
+	return append(repairs, groups...), err
+}
+
+// sweepGroups removes cgroups whose sandbox does not exist, and the parent when it is empty.
+func (d Dir) sweepGroups(ctx context.Context, ids []string, dry bool) ([]Repair, error) {
 	names, err := d.host.List(d.cgroupParent())
 	if err != nil {
 		return nil, err
@@ -123,9 +144,6 @@ func (d Dir) sweepGroups(ctx context.Context, ids []string, dry bool) ([]Repair,
 	for _, name := range names {
 		if strings.HasPrefix(name, "+") || slices.Contains(ids, name) {
 			continue
-		}
-		if _, err := os.Stat(d.path(name)); !errors.Is(err, fs.ErrNotExist) {
-			continue // created since
 		}
 		repairs = append(repairs, Repair{"cgroup", d.Cgroup(name), "removed: it has no sandbox"})
 		if dry {

@@ -16,6 +16,7 @@ import (
 type tally struct {
 	passed, failed int
 	skipped        []string // package, test and reason
+	broken         string   // the package of the last test that failed
 }
 
 func (t *tally) ran() int { return t.passed + t.failed + len(t.skipped) }
@@ -91,13 +92,14 @@ func read(from io.Reader, to io.Writer, verbose bool) (tally, error) {
 // end counts the end of a test, or of a package.
 func (t *tally) end(e event, output []string) {
 	switch {
-	case e.Test == "" && e.Action == "fail":
-		t.failed++ // of a package: it may not even have been built
+	case e.Test == "" && e.Action == "fail" && t.broken != e.Package:
+		t.failed++ // none of its tests did: it was not built, or ended before its time
 	case e.Test == "":
 	case e.Action == "pass":
 		t.passed++
 	case e.Action == "fail":
 		t.failed++
+		t.broken = e.Package
 	default:
 		t.skipped = append(t.skipped, fmt.Sprintf("%s %s: %s", strings.TrimPrefix(e.Package, "mmbox/"), e.Test, reason(output)))
 	}
