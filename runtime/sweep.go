@@ -89,7 +89,7 @@ func (d Dir) sweepSandbox(ctx context.Context, id string, dry bool) (*Repair, er
 }
 
 // sweepDirectory removes a sandbox's directory that has no record: its creation or removal was cut short.
-func (d Dir) sweepDirectory(id string, dry bool) (*Repair, error) {
+func (d Dir) sweepDirectory(ctx context.Context, id string, dry bool) (*Repair, error) {
 	if _, err := os.Stat(filepath.Join(d.path(id), "record.json")); !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (d Dir) sweepDirectory(id string, dry bool) (*Repair, error) {
 	if dry {
 		return repair, s.Close()
 	}
-	return repair, s.discard()
+	return repair, errors.Join(s.clear(ctx), s.discard())
 }
 
 // sweepLeftovers removes directories without a record and cgroups without a directory, while nobody makes any.
@@ -122,7 +122,7 @@ func (d Dir) sweepLeftovers(ctx context.Context, dry bool) ([]Repair, error) {
 	}
 	var repairs []Repair
 	for _, id := range ids {
-		r, err := d.sweepDirectory(id, dry)
+		r, err := d.sweepDirectory(ctx, id, dry)
 		if err != nil {
 			return repairs, err
 		}

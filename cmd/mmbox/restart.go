@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -16,6 +17,9 @@ func (m *mmbox) restart() *cli.Command {
 		Description: "The model version, limits and flags are those of the first start.",
 		Flags:       []cli.Flag{graceFlag()},
 		Action: m.each(func(ctx context.Context, c *cli.Context, s *runtime.Sandbox) error {
+			if s.Log == "" {
+				return withHint(fmt.Errorf("sandbox %q was run in the foreground", s.ID), "run it again with mmbox run, or in the background with mmbox start")
+			}
 			if err := s.Stop(ctx, c.Duration("time")); err != nil {
 				return err
 			}
