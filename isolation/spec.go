@@ -174,7 +174,7 @@ var maskedPaths = []string{
 // readonlyPaths are where /proc lets root change the host.
 var readonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 
-// rlimits never pass a usual hard limit, since raising one needs CAP_SYS_RESOURCE. The stack's is the kernel's own default.
+// rlimits never pass a usual hard limit, since raising one needs CAP_SYS_RESOURCE.
 var rlimits = []specs.POSIXRlimit{
 	{Type: "RLIMIT_NOFILE", Soft: 1024, Hard: 1024},
 	{Type: "RLIMIT_CORE", Soft: 0, Hard: 0},

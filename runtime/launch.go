@@ -225,7 +225,9 @@ func prepare(spec *specs.Spec, config *configs.Config, l Launch) (_ *step, err e
 		s.given = append(s.given, file)
 		config.Seccomp = nil
 	}
-	s.process = processOf(spec.Process)
+	if s.process, err = processOf(spec.Process); err != nil {
+		return nil, err
+	}
 	s.process.Args = shim.Seal(s.path, spec.Process.Args, late)
 	s.process.ExtraFiles = slices.Clone(s.given)
 	if spec.Process.Terminal {
@@ -245,13 +247,30 @@ func prepare(spec *specs.Spec, config *configs.Config, l Launch) (_ *step, err e
 	return s, nil
 }
 
-func processOf(p *specs.Process) *libcontainer.Process {
-	return &libcontainer.Process{
+// processOf turns a process into libcontainer's form of it, as far as its conversion of a specification leaves that to
+// its callers.
+func processOf(p *specs.Process) (*libcontainer.Process, error) {
+	process := &libcontainer.Process{
 		Env: p.Env,
 		Cwd: p.Cwd,
 		UID: int(p.User.UID),
 		GID: int(p.User.GID),
 	}
+	for _, limit := range p.Rlimits {
+		number, ok := rlimits[limit.Type]
+		if !ok {
+			return nil, fmt.Errorf("resource limit %q: not one of getrlimit(2)", limit.Type)
+		}
+		process.Rlimits = append(process.Rlimits, configs.Rlimit{Type: number, Soft: limit.Soft, Hard: limit.Hard})
+	}
+	return process, nil
+}
+
+// rlimits are the numbers of resource limits. Source: getrlimit(2), asm-generic/resource.h.
+var rlimits = map[string]int{
+	"RLIMIT_CPU": 0, "RLIMIT_FSIZE": 1, "RLIMIT_DATA": 2, "RLIMIT_STACK": 3, "RLIMIT_CORE": 4, "RLIMIT_RSS": 5,
+	"RLIMIT_NPROC": 6, "RLIMIT_NOFILE": 7, "RLIMIT_MEMLOCK": 8, "RLIMIT_AS": 9, "RLIMIT_LOCKS": 10,
+	"RLIMIT_SIGPENDING": 11, "RLIMIT_MSGQUEUE": 12, "RLIMIT_NICE": 13, "RLIMIT_RTPRIO": 14, "RLIMIT_RTTIME": 15,
 }
 
 // executed waits until the shim has executed the program. It returns an ExecError if it could not.

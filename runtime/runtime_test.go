@@ -60,8 +60,14 @@ func newBench(t *testing.T) *bench {
 		if list, err := b.dir.List(); err != nil || len(list) > 0 {
 			t.Errorf("%d sandboxes left, %v", len(list), err)
 		}
-		if repairs, err := b.dir.Sweep(context.Background(), false); err != nil || len(repairs) > 0 {
-			t.Errorf("left behind: %v, %v", repairs, err)
+		repairs, err := b.dir.Sweep(context.Background(), false)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, r := range repairs {
+			if strings.Contains(r.Name, base) || r.Kind != "users" { // the ids of others are swept too
+				t.Errorf("left behind: %v", r)
+			}
 		}
 		if err := os.RemoveAll(base); err != nil {
 			t.Error(err)
@@ -127,11 +133,11 @@ func (b *bench) delete(s *Sandbox) {
 
 func TestRun(t *testing.T) {
 	b := newBench(t)
-	out, end := b.run("/bin/sh", "-c", "id -u; hostname; cat /proc/self/status; busybox ls /proc/self/fd; exit 3")
+	out, end := b.run("/bin/sh", "-c", "id -u; hostname; cat /proc/self/status; ulimit -n; ulimit -Hc; busybox ls /proc/self/fd; exit 3")
 	if end.ExitCode != 3 || end.Signal != "" || end.OOMKilled {
 		t.Errorf("end %+v", end)
 	}
-	for _, want := range []string{"1000\ntest\n", "\nSeccomp:\t2\n", "\nNoNewPrivs:\t1\n", "\nCapEff:\t0000000000000000\n", "\nCapBnd:\t0000000000000000\n", "\n0\n1\n2\n3\n"} {
+	for _, want := range []string{"1000\ntest\n", "\nSeccomp:\t2\n", "\nNoNewPrivs:\t1\n", "\nCapEff:\t0000000000000000\n", "\nCapBnd:\t0000000000000000\n", "\n1024\n0\n", "\n0\n1\n2\n3\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
