@@ -34,7 +34,6 @@ func held(t *testing.T, r Ranges) int {
 }
 
 // TestBlock: the block is made of whole ranges, and enough of them.
-
 func TestBlock(t *testing.T) {
 	if (blockEnd-blockFirst)%rangeSize != 0 || blockFirst%rangeSize != 0 {
 		t.Errorf("the block %d to %d is not made of whole ranges of %d", blockFirst, blockEnd, rangeSize)

@@ -142,10 +142,16 @@ func (l *line) command() string {
 
 func (l *line) unknownVerb(word string) error {
 	hint := "see mmbox --help"
-	if near := cli.SuggestCommand(l.app.Commands, word); near != "" {
-		hint = fmt.Sprintf("did you mean %s?", strings.TrimSuffix(strings.TrimPrefix(near, `Did you mean "`), `"?`))
+	suggestion := cli.SuggestCommand(l.app.Commands, word)
+	if near := strings.TrimSuffix(strings.TrimPrefix(suggestion, `Did you mean "`), `"?`); alike(word, near) {
+		hint = fmt.Sprintf("did you mean %s? %s", near, hint)
 	}
 	return &usage{fmt.Sprintf("unknown verb %q: %s", word, hint)}
+}
+
+// alike tells whether a suggestion is worth making: there is always a nearest word, however far it is.
+func alike(word, near string) bool {
+	return near != "" && word != "" && near[0] == word[0] && max(len(word)-len(near), len(near)-len(word)) <= 2
 }
 
 func (l *line) unknownFlag(word, name string) error {
@@ -154,7 +160,7 @@ func (l *line) unknownFlag(word, name string) error {
 		flags = append(slices.Clone(l.verb.Flags), flags...)
 	}
 	hint := ""
-	if near := cli.SuggestFlag(flags, name, false); near != "" {
+	if near := cli.SuggestFlag(flags, name, false); alike(name, strings.TrimLeft(near, "-")) {
 		hint = "did you mean " + near + "? "
 	}
 	return &usage{fmt.Sprintf("unknown flag %q: %ssee %s --help", word, hint, l.command())}

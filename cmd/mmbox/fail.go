@@ -67,6 +67,7 @@ var codes = []struct {
 }{
 	{errTimeout, codeTimeout, ""},
 	{context.Canceled, codeInterrupt, ""},
+	{errSettings, "bad_settings", "mmbox schema config describes the file"},
 	{models.ErrNotFound, "model_not_found", "mmbox models lists what is installed; mmbox install DIR installs more"},
 	{models.ErrExists, "model_exists", ""},
 	{models.ErrDamaged, "model_damaged", "remove and install it again"},
@@ -117,7 +118,7 @@ func explain(err error) failure {
 	switch {
 	case errors.As(err, &bad):
 		f.Code, f.exit = codeUsage, exitUsage
-	case errors.As(err, &manifest):
+	case errors.As(err, &manifest) && !errors.Is(err, errSettings):
 		f.Code = "bad_manifest"
 	case errors.As(err, &program):
 		f.Code, f.exit = "program_not_found", program.code

@@ -22,6 +22,7 @@ func main() {
 // command runs the command line and returns its exit code.
 func command(args []string, stdin, stdout, stderr *os.File) int {
 	m := &mmbox{stdin: stdin, stdout: stdout, stderr: stderr}
+	m.settings.json = asksForJSON(args)
 	app := m.app()
 	runtime.LogTo(io.Discard, false)
 	ctx, end := untilSignal(m)
@@ -99,10 +100,12 @@ func (m *mmbox) app() *cli.App {
 func usageError(_ *cli.Context, err error, _ bool) error { return &usage{err.Error()} }
 
 // before reads the settings once the global flags are known.
-func (m *mmbox) before(c *cli.Context) (err error) {
-	if m.settings, err = readSettings(c); err != nil {
+func (m *mmbox) before(c *cli.Context) error {
+	s, err := readSettings(c)
+	if err != nil {
 		return err
 	}
+	m.settings = s
 	if m.settings.debug {
 		runtime.LogTo(m.stderr, true)
 	}

@@ -61,7 +61,7 @@ func (m *mmbox) warn(warnings []string) {
 
 // ago is how long ago a time was, as a person would say it.
 func ago(t time.Time) string {
-	d := time.Since(t)
+	d := max(time.Since(t), 0) // a clock may have been set back
 	switch {
 	case t.IsZero():
 		return "-"
@@ -78,8 +78,8 @@ func ago(t time.Time) string {
 // bytes is an amount of memory or disk, as a person would say it.
 func bytes(n int64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	f, i := float64(n), 0
-	for f >= 1024 && i < len(units)-1 {
+	f, i := float64(n), 0 // below, 1023.95 is what would be printed as 1024.0
+	for f >= 1023.95 && i < len(units)-1 {
 		f, i = f/1024, i+1
 	}
 	if i == 0 {

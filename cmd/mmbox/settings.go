@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -15,6 +16,9 @@ import (
 
 // defaultConfig is the configuration file, where it exists and nobody names another.
 const defaultConfig = "/etc/mmbox/config.yaml"
+
+// errSettings says that the configuration file has something wrong in it.
+var errSettings = errors.New("read settings")
 
 // An option is one setting. Its value comes from the flag, else the environment, else the file, else the default.
 type option struct {
@@ -76,6 +80,23 @@ func readSettings(c *cli.Context) (settings, error) {
 	return s, nil
 }
 
+// asksForJSON tells whether a command line asks for JSON, before its settings are read: to say in JSON too that they
+// cannot be.
+func asksForJSON(args []string) bool {
+	for i, word := range args {
+		switch name, value, inline := strings.Cut(strings.TrimLeft(word, "-"), "="); {
+		case word == "--":
+			return os.Getenv("MMBOX_FORMAT") == "json"
+		case !isFlag(word) || name != "format":
+		case inline:
+			return value == "json"
+		case i+1 < len(args):
+			return args[i+1] == "json"
+		}
+	}
+	return os.Getenv("MMBOX_FORMAT") == "json"
+}
+
 func (o option) choose(c *cli.Context, path string, file map[string]any) setting {
 	if c.IsSet(o.name) {
 		return setting{o.name, c.String(o.name), "--" + o.name}
@@ -102,9 +123,13 @@ func readConfig(named string) (path string, values map[string]any, err error) {
 	if err != nil {
 		return path, nil, fmt.Errorf("read settings: %w", err)
 	}
-	value, err := strict.Decode(path, text, configShape())
+	shape := configShape()
+	for i := range shape.Fields {
+		shape.Fields[i].Default = "" // what the file leaves out does not come from it
+	}
+	value, err := strict.Decode(path, text, shape)
 	if err != nil {
-		return path, nil, fmt.Errorf("read settings: %w", err)
+		return path, nil, fmt.Errorf("%w: %w", errSettings, err)
 	}
 	values, _ = value.(map[string]any)
 	return path, values, nil
