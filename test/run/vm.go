@@ -8,44 +8,53 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"mmbox/test/vm"
 )
 
-// guestSource is where the guest sees this repository.
-const guestSource = "/mnt/mmbox"
-
-// guests are the packages whose tests run in the virtual machine, each in one of its own.
-var guests = []struct {
+// A guest is a package whose tests run in a virtual machine of their own.
+type guest struct {
 	path    string
+	only    string // tests whose names match, if not empty
+	kernel  []string
+	env     []string
 	timeout time.Duration
-}{
-	{"./cgroups", 5 * time.Minute},
-	{"./seccomp", 5 * time.Minute},
-	{"./runtime", 8 * time.Minute},
-	{"./test/e2e", 20 * time.Minute},
 }
 
-// machine runs the tests of the guests, compiled here, in virtual machines. The machine's own tests are part of the tier.
+var guests = []guest{
+	{path: "./cgroups", timeout: 5 * time.Minute},
+	{path: "./seccomp", timeout: 5 * time.Minute},
+	{path: "./runtime", timeout: 8 * time.Minute},
+	{path: "./test/e2e", timeout: 20 * time.Minute},
+	{path: "./test/e2e", only: "^TestLacking", kernel: []string{"cgroup_disable=memory"}, env: []string{"MMBOX_LACKS=memory"}, timeout: 5 * time.Minute},
+}
+
+// Where a guest sees what it needs of this host.
+const (
+	guestSource = "/mnt/mmbox"
+	guestBin    = "/usr/local/bin/"
+)
+
+// machine runs the tests of the guests, and before them the machine's own.
 func machine(ctx context.Context, verbose bool) (tally, error) {
-	bin, err := binary()
-	if err != nil {
-		return tally{}, err
+	count, err := goTest(ctx, verbose, []string{"MMBOX_TEST_VM=1"}, "-timeout", "15m", "-run", "^TestGuest", "./test/vm")
+	if err != nil || count.failed > 0 {
+		return count, err // in a machine that does not work, no other test means anything
 	}
 	work, err := os.MkdirTemp("", "mmbox-vm-")
 	if err != nil {
-		return tally{}, err
+		return count, err
 	}
 	defer os.RemoveAll(work)
-	var count tally
 	var errs []error
 	for _, g := range guests {
-		test := filepath.Join(work, filepath.Base(g.path)+".test")
-		if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-tags", tags, "-o", test, g.path).CombinedOutput(); err != nil {
-			return count, fmt.Errorf("build the tests of %s: %w: %s", g.path, err, out)
+		files, err := g.build(ctx, work)
+		if err != nil {
+			return count, err
 		}
-		one, err := guest(ctx, verbose, bin, test, g.path, g.timeout)
+		one, err := g.run(ctx, verbose, files)
 		count.add(one)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", g.path, err))
@@ -54,52 +63,83 @@ func machine(ctx context.Context, verbose bool) (tally, error) {
 	return count, errors.Join(errs...)
 }
 
-// guest runs one compiled test in a virtual machine and counts.
-func guest(ctx context.Context, verbose bool, bin, test, path string, timeout time.Duration) (tally, error) {
+// build compiles what the guest runs: its system has no compiler that would be fast enough.
+func (g guest) build(ctx context.Context, work string) ([]vm.File, error) {
+	bin, err := binary()
+	if err != nil {
+		return nil, err
+	}
+	files := []vm.File{{Host: bin, Guest: guestBin + "mmbox"}}
+	for name, args := range map[string][]string{
+		"mmbox-test": {"test", "-c", "-tags", tags, g.path},
+		"probe":      {"build", "-ldflags", "-s -w", "./test/e2e/probe"},
+	} {
+		out := filepath.Join(work, name)
+		cmd := exec.CommandContext(ctx, "go", append([]string{args[0], "-o", out}, args[1:]...)...)
+		if name == "probe" {
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		}
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build %s for %s: %w: %s", name, g.path, err, text)
+		}
+		files = append(files, vm.File{Host: out, Guest: guestBin + name})
+	}
+	return files, nil
+}
+
+// run boots the guest, runs its tests and counts.
+func (g guest) run(ctx context.Context, verbose bool, files []vm.File) (tally, error) {
 	source, err := os.Getwd()
 	if err != nil {
 		return tally{}, err
 	}
 	m := vm.Machine{
-		Timeout: timeout + time.Minute,
+		Timeout: g.timeout + time.Minute,
 		Share:   []vm.Share{{Host: source, Guest: guestSource}},
-		Files:   []vm.File{{Host: bin, Guest: "/usr/local/bin/mmbox"}, {Host: test, Guest: "/usr/local/bin/mmbox-test"}},
+		Files:   files,
+		Kernel:  g.kernel,
 	}
 	cmd := vm.Command{
-		Args: []string{"/usr/local/bin/mmbox-test", "-test.v=test2json", "-test.timeout", timeout.String()},
-		Env:  []string{"MMBOX_BIN=/usr/local/bin/mmbox"},
-		Dir:  filepath.Join(guestSource, path),
+		Args: []string{guestBin + "mmbox-test", "-test.v=test2json", "-test.timeout", g.timeout.String()},
+		Env:  append([]string{"MMBOX_BIN=" + guestBin + "mmbox", "MMBOX_PROBE=" + guestBin + "probe"}, g.env...),
+		Dir:  filepath.Join(guestSource, g.path),
 	}
-	convert := exec.CommandContext(ctx, "go", "tool", "test2json", "-p", "mmbox/"+filepath.Clean(path)+" (vm)")
-	convert.Stderr = os.Stderr
-	in, err := convert.StdinPipe()
-	if err != nil {
-		return tally{}, err
+	if g.only != "" {
+		cmd.Args = append(cmd.Args, "-test.run", g.only)
 	}
-	out, err := convert.StdoutPipe()
-	if err != nil {
-		return tally{}, err
-	}
-	if err := convert.Start(); err != nil {
-		return tally{}, err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- boot(ctx, m, cmd, in) }()
-	count, err := read(out, os.Stdout, verbose)
-	failed := <-ended
+	raw, events := io.Pipe()
+	booted := make(chan error, 1)
+	go func() { booted <- boot(ctx, m, cmd, events) }()
+	count, err := convert(ctx, verbose, strings.TrimSpace("mmbox/"+filepath.Clean(g.path)+" "+strings.Join(g.kernel, " "))+" in the vm", raw)
+	failed := errors.Join(raw.Close(), <-booted)
 	if count.failed > 0 && errors.Is(failed, errExit) {
 		failed = nil // counted
 	}
-	return count, errors.Join(err, failed, convert.Wait())
+	return count, errors.Join(err, failed)
 }
 
 var errExit = errors.New("the tests failed")
 
 // boot runs a command in a machine, its output into to, which it closes.
-func boot(ctx context.Context, m vm.Machine, cmd vm.Command, to io.WriteCloser) error {
+func boot(ctx context.Context, m vm.Machine, cmd vm.Command, to *io.PipeWriter) error {
 	exit, err := m.Run(ctx, cmd, to, to)
 	if err == nil && exit != 0 {
 		err = fmt.Errorf("%w: exit code %d", errExit, exit)
 	}
 	return errors.Join(err, to.Close())
+}
+
+// convert counts the tests in the output of a compiled test.
+func convert(ctx context.Context, verbose bool, name string, from io.Reader) (tally, error) {
+	cmd := exec.CommandContext(ctx, "go", "tool", "test2json", "-p", name)
+	cmd.Stdin, cmd.Stderr = from, os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return tally{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return tally{}, err
+	}
+	count, err := read(out, os.Stdout, verbose)
+	return count, errors.Join(err, cmd.Wait())
 }

@@ -70,6 +70,7 @@ type Machine struct {
 	Systemd     bool          // PID 1 is systemd and the command a service with delegated cgroups
 	Share       []Share
 	Files       []File
+	Kernel      []string  // more parameters of the kernel, such as cgroup_disable=memory
 	Console     io.Writer // gets a copy of the kernel's console; may be nil
 }
 

@@ -25,15 +25,15 @@ var accelerators = map[string][]string{
 }
 
 // kernelCommandLine is what the guest's kernel boots with.
-func kernelCommandLine() string {
-	return strings.Join([]string{
+func (m Machine) kernelCommandLine() string {
+	return strings.Join(append([]string{
 		"console=ttyS0",
 		"loglevel=5",             // warnings and worse, so that an oops is seen; each line costs time in emulation
 		"oops=panic", "panic=-1", // an oops ends the machine, at once
 		"mitigations=off", "random.trust_cpu=on", "no_timer_check",
 		"psi=1",
 		"systemd.unified_cgroup_hierarchy=1", "systemd.show_status=0", "systemd.journald.forward_to_console=0",
-	}, " ")
+	}, m.Kernel...), " ")
 }
 
 // qemuArgs are QEMU's arguments. Nothing in them names a temporary file.
@@ -42,7 +42,7 @@ func (m Machine) qemuArgs(kernel Kernel) []string {
 	args = append(args, accelerators[m.Accel]...)
 	args = append(args, "-smp", fmt.Sprint(m.CPUs), "-m", fmt.Sprintf("%dM", m.Memory>>20))
 	args = append(args, "-kernel", kernel.image(), "-initrd", fmt.Sprintf("/proc/self/fd/%d", fdInitramfs),
-		"-append", kernelCommandLine())
+		"-append", m.kernelCommandLine())
 	args = append(args, chardev("console", fdConsole)...)
 	args = append(args, "-serial", "chardev:console", "-device", "virtio-serial-pci")
 	for i, port := range []struct {

@@ -9,8 +9,8 @@ import (
 )
 
 func TestKernelCommandLine(t *testing.T) {
-	words := strings.Fields(kernelCommandLine())
-	for _, want := range []string{"console=ttyS0", "oops=panic", "panic=-1", "psi=1", "systemd.unified_cgroup_hierarchy=1"} {
+	words := strings.Fields(Machine{Kernel: []string{"cgroup_disable=memory"}}.kernelCommandLine())
+	for _, want := range []string{"console=ttyS0", "oops=panic", "panic=-1", "psi=1", "systemd.unified_cgroup_hierarchy=1", "cgroup_disable=memory"} {
 		if !slices.Contains(words, want) {
 			t.Errorf("command line lacks %q: %q", want, words)
 		}

@@ -92,6 +92,10 @@ func parse(args []string, stderr io.Writer) (vm.Machine, vm.Command, error) {
 		machine.Files = append(machine.Files, vm.File{Host: host, Guest: guest})
 		return nil
 	})
+	flags.Func("kernel", "one more `parameter` of the kernel, such as cgroup_disable=memory; may be repeated", func(text string) error {
+		machine.Kernel = append(machine.Kernel, text)
+		return nil
+	})
 	verbose := flags.Bool("console", false, "copy the kernel's console to standard error")
 	if err := flags.Parse(args); err != nil {
 		return vm.Machine{}, vm.Command{}, err
