@@ -16,6 +16,7 @@ type line struct {
 	app                  *cli.App
 	verb                 *cli.Command
 	global, local, names []string
+	help                 bool // of the verb: then nothing else matters
 }
 
 // arrange puts a command line into the one order that the flag package takes: global flags, verb, the verb's flags,
@@ -61,7 +62,11 @@ func (l *line) arguments(program string) []string {
 	if l.verb == nil {
 		return append(args, l.names...)
 	}
-	args = append(append(args, l.verb.Name), l.local...)
+	args = append(args, l.verb.Name)
+	if l.help {
+		return append(args, "--help")
+	}
+	args = append(args, l.local...)
 	return append(append(args, "--"), l.names...)
 }
 
@@ -83,6 +88,7 @@ func (l *line) flag(rest []string) (taken int, err error) {
 		}
 		taken = 2
 	}
+	l.help = l.help || l.verb != nil && flag == cli.HelpFlag
 	if global {
 		l.global = append(l.global, rest[:taken]...)
 	} else {

@@ -19,7 +19,7 @@ func (m *mmbox) infer() *cli.Command {
 		Flags: append(sandboxFlags(),
 			&cli.StringFlag{Name: "id", Usage: "call the sandbox `ID`"},
 			&cli.StringFlag{Name: "in", Usage: "read the request from `FILE` (default: standard input, as is -)"},
-			&cli.StringFlag{Name: "out", Usage: "write the answer to `FILE`, which changes only when the model succeeds (default: standard output, as is -)"},
+			&cli.StringFlag{Name: "out", Usage: "write the answer to `FILE`, if the model succeeds (default: standard output, as is -)"},
 			&cli.DurationFlag{Name: "timeout", Usage: "give up after `TIME`, such as 30s"},
 		),
 		Action: m.inferAction,

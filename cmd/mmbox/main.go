@@ -63,6 +63,7 @@ type mmbox struct {
 
 // app is the command line: the verbs, in the order that help shows them.
 func (m *mmbox) app() *cli.App {
+	cli.HelpPrinter = printHelp // the library's own hook for it, a variable
 	app := &cli.App{
 		Name:                      "mmbox",
 		Usage:                     "run AI micro-models in native Linux sandboxes",

@@ -26,9 +26,9 @@ type option struct {
 }
 
 var options = []option{
-	{"root", "MMBOX_ROOT", "/var/lib/mmbox", "`DIR` of installed models"},
-	{"state", "MMBOX_STATE", runtime.DefaultDir, "`DIR` of the sandboxes' state"},
-	{"logs", "MMBOX_LOGS", "/var/log/mmbox", "`DIR` of the output of detached sandboxes"},
+	{"root", "MMBOX_ROOT", "/var/lib/mmbox", "keep installed models in `DIR`"},
+	{"state", "MMBOX_STATE", runtime.DefaultDir, "keep the sandboxes' state in `DIR`"},
+	{"logs", "MMBOX_LOGS", "/var/log/mmbox", "keep the output of detached sandboxes in `DIR`"},
 	{"format", "MMBOX_FORMAT", "table", "print results as `FORMAT`: table or json"},
 }
 
