@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	_ "github.com/opencontainers/cgroups/devices" // lets libcontainer write device rules
@@ -54,7 +55,7 @@ func LogTo(w io.Writer, verbose bool) {
 
 // Launch executes the program of a created sandbox and records that it runs. The calling process is its supervisor from
 // then on, must stay on the thread of this call, and calls Reap. When Launch fails, nothing of the sandbox's processes
-// or cgroup is left, and the failure is recorded as its end.
+// or cgroup is left, and the failure is recorded as its end, or the sandbox removed if it is one to be removed when it ends.
 func (s *Sandbox) Launch(l Launch) (console *os.File, err error) {
 	clock := newClock()
 	defer func() {
@@ -150,6 +151,9 @@ func (s *Sandbox) failed(cause error) error {
 	if s.PID != 0 {
 		_, reaped := reap(s.PID)
 		err = errors.Join(err, reaped)
+	}
+	if s.Remove {
+		return errors.Join(err, s.discard())
 	}
 	return errors.Join(err, s.save())
 }
@@ -255,6 +259,8 @@ func processOf(p *specs.Process) (*libcontainer.Process, error) {
 		Cwd: p.Cwd,
 		UID: int(p.User.UID),
 		GID: int(p.User.GID),
+		// Without a level the new process would write some forty lines, each of which wakes this one to drop it.
+		LogLevel: strconv.Itoa(int(logrus.GetLevel())),
 	}
 	for _, limit := range p.Rlimits {
 		number, ok := rlimits[limit.Type]

@@ -167,6 +167,14 @@ func TestLaunchReportsWhatCannotBeExecuted(t *testing.T) {
 		}
 		b.delete(s)
 	}
+	s := b.create("test", "/no/such")
+	s.Remove = true
+	if _, err := s.Launch(Launch{Filters: b.filters()}); err == nil {
+		t.Error("no error")
+	}
+	if _, err := b.dir.Open("test"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a sandbox to be removed when it ends is left after a failed launch: %v", err)
+	}
 }
 
 func TestSignalsAndPause(t *testing.T) {

@@ -244,6 +244,9 @@ func (s *Sandbox) clear(ctx context.Context) error {
 	return nil
 }
 
+// Abandon removes a created sandbox that was not launched. The caller has its lease.
+func (s *Sandbox) Abandon() error { return s.discard() }
+
 // discard removes everything of a sandbox that this process has the lease of. The record goes first, so that a sandbox
 // half removed is not taken for one that exists; the directory goes before the user ids that its existence reserves.
 func (s *Sandbox) discard() error {

@@ -22,9 +22,12 @@ type streams struct {
 
 // foreground runs a created sandbox's program to its end, with the signals that this process gets, and returns the end.
 // A limit of zero is none.
-func (m *mmbox) foreground(s *runtime.Sandbox, io streams, limit time.Duration) (end *runtime.End, err error) {
+func (m *mmbox) foreground(ctx context.Context, s *runtime.Sandbox, io streams, limit time.Duration) (end *runtime.End, err error) {
 	signals, unpass := m.passed()
 	defer unpass()
+	if ctx.Err() != nil { // a signal came while the sandbox was made
+		return nil, errors.Join(context.Cause(ctx), s.Abandon())
+	}
 	console, err := s.Launch(runtime.Launch{In: io.in, Out: io.out, Err: io.err, Filters: m.filters()})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -65,5 +65,5 @@ func (m *mmbox) once(c *cli.Context, r request, io streams) error {
 		return err
 	}
 	m.warn(s.Warnings)
-	return m.ended(m.foreground(s, io, c.Duration("timeout")))
+	return m.ended(m.foreground(c.Context, s, io, c.Duration("timeout")))
 }
