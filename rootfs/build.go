@@ -17,26 +17,41 @@ import (
 
 	"mmbox/models"
 	"mmbox/rootfs/closure"
+	"mmbox/rootfs/tree"
 )
 
 // ErrNotSupported is matched by the error for a kind of layer that this version does not read.
 var ErrNotSupported = errors.New("not supported yet by this version")
 
+// A Builder makes trees of a manifest's layers.
+type Builder struct {
+	Trees  *tree.Store
+	Limits Limits // on every archive and directory
+}
+
+// A build is the making of one layer's tree.
+type build struct {
+	*tree.Stage
+	ctx    context.Context //nolint:containedctx // lives within one call
+	limits Limits
+	in     *input
+}
+
 // Build makes the tree of a layer and gives its digest. Relative paths of the layer start at base. A tree that exists
 // is not made again; a layer whose inputs have not changed since it was built is not even read again. Nothing of the
 // layer is executed.
-func (t *Trees) Build(ctx context.Context, layer models.Layer, base string) (models.Digest, error) {
-	in := t.input(layer, base)
-	if d, ok := in.cached(); ok && t.Has(d) {
+func (b Builder) Build(ctx context.Context, layer models.Layer, base string) (models.Digest, error) {
+	in := b.input(layer, base)
+	if d, ok := in.cached(); ok && b.Trees.Has(d) {
 		return d, nil
 	}
 	in.begin()
-	s, err := t.newStage(ctx)
+	s, err := b.Trees.NewStage(ctx)
 	if err != nil {
 		return "", err
 	}
-	d, err := s.build(layer, base, in)
-	if err = errors.Join(err, s.discard()); err != nil {
+	d, err := (&build{s, ctx, b.Limits, in}).tree(layer, base)
+	if err = errors.Join(err, s.Discard()); err != nil {
 		return "", fmt.Errorf("layer %s: %w", layerName(layer), err)
 	}
 	if err := in.remember(d); err != nil {
@@ -45,23 +60,21 @@ func (t *Trees) Build(ctx context.Context, layer models.Layer, base string) (mod
 	return d, nil
 }
 
-func (s *stage) build(layer models.Layer, base string, in *input) (models.Digest, error) {
+func (b *build) tree(layer models.Layer, base string) (models.Digest, error) {
 	var err error
 	switch {
 	case layer.Dir != "":
-		err = s.copyDir(within(base, layer.Dir), layer.Keep, in)
+		err = b.copyDir(within(base, layer.Dir), layer.Keep)
 	case layer.Closure != nil:
-		w := closure.New("/")
-		err = s.copyKept(w, layer.Closure, in)
+		err = b.copyKept(closure.New("/"), layer.Closure)
 	case layer.Tar != "":
-		if err = s.unpackTar(within(base, layer.Tar), layer, in); err == nil {
-			err = s.prune(layer.Keep)
+		if err = b.unpackTar(within(base, layer.Tar), layer); err == nil {
+			err = b.prune(layer.Keep)
 		}
 	case layer.Debs != nil:
-		if err = s.unpackDebs(layer.Debs, in); err == nil {
-			err = s.prune(layer.Keep)
+		if err = b.unpackDebs(layer.Debs); err == nil {
+			err = b.prune(layer.Keep)
 		}
-		s.dropIdlePackages()
 	case layer.OCI != "" || layer.Image != "":
 		err = fmt.Errorf("%w: use debs, closure, tar or dir", ErrNotSupported)
 	default:
@@ -70,20 +83,23 @@ func (s *stage) build(layer models.Layer, base string, in *input) (models.Digest
 	if err != nil {
 		return "", err
 	}
-	return s.commit()
+	return b.Commit()
 }
 
 // unpackTar unpacks an archive. Set-user-ID files are refused, unless keep chooses among the files: then nobody asked
 // for that one to be so.
-func (s *stage) unpackTar(file string, layer models.Layer, in *input) error {
+func (b *build) unpackTar(file string, layer models.Layer) error {
 	file, err := filepath.EvalSymlinks(file)
 	if err != nil {
 		return err
 	}
-	in.stamp(file)
-	u := unpacker{stage: s, limits: s.trees.limits, strip: len(layer.Keep) > 0}
+	b.in.stamp(file)
+	u := b.unpacker()
+	u.strip = len(layer.Keep) > 0
 	return u.unpackFile(file, layer.SHA256)
 }
+
+func (b *build) unpacker() *unpacker { return &unpacker{Stage: b.Stage, ctx: b.ctx, limits: b.limits} }
 
 // layerName is how messages call a layer.
 func layerName(l models.Layer) string {
@@ -110,33 +126,33 @@ func within(base, p string) string {
 }
 
 // copyDir copies a directory, or what keep names of it with what those programs need.
-func (s *stage) copyDir(dir string, keep []string, in *input) error {
+func (b *build) copyDir(dir string, keep []string) error {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return err
 	}
 	if len(keep) > 0 {
-		return s.copyKept(closure.New(dir), keep, in)
+		return b.copyKept(closure.New(dir), keep)
 	}
 	copied := int64(0)
 	return filepath.WalkDir(dir, func(host string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		in.stamp(host)
-		if len(s.entries) > s.trees.limits.Entries {
-			return fmt.Errorf("more than %d entries", s.trees.limits.Entries)
+		b.in.stamp(host)
+		if b.Len() > b.limits.Entries {
+			return fmt.Errorf("more than %d entries", b.limits.Entries)
 		}
-		n, err := s.copyEntry(host, path.Join("/", strings.TrimPrefix(host, dir)), false)
-		if copied += n; err == nil && copied > s.trees.limits.Bytes {
-			err = fmt.Errorf("more than %d bytes", s.trees.limits.Bytes)
+		n, err := b.copyEntry(host, path.Join("/", strings.TrimPrefix(host, dir)), false)
+		if copied += n; err == nil && copied > b.limits.Bytes {
+			err = fmt.Errorf("more than %d bytes", b.limits.Bytes)
 		}
 		return err
 	})
 }
 
 // copyKept copies what a walk keeps for the paths, out of the walk's root.
-func (s *stage) copyKept(w *closure.Walk, paths []string, in *input) error {
+func (b *build) copyKept(w *closure.Walk, paths []string) error {
 	if err := w.Add(paths); err != nil {
 		return err
 	}
@@ -144,38 +160,38 @@ func (s *stage) copyKept(w *closure.Walk, paths []string, in *input) error {
 		if real, _, err := w.Resolve(dir); err == nil {
 			dir = real
 		}
-		in.stamp(w.On(dir))
+		b.in.stamp(w.On(dir))
 	}
 	for _, p := range slices.Sorted(maps.Keys(w.Keep)) {
-		in.stamp(w.On(p))
-		if _, err := s.copyEntry(w.On(p), p, true); err != nil {
+		b.in.stamp(w.On(p))
+		if _, err := b.copyEntry(w.On(p), p, true); err != nil {
 			return err
 		}
 	}
-	return s.addLinks(w.Links)
+	return b.addLinks(w.Links)
 }
 
 // prune leaves of an unpacked stage what keep names and those programs need, if keep names anything.
-func (s *stage) prune(keep []string) error {
+func (b *build) prune(keep []string) error {
 	if len(keep) == 0 {
 		return nil
 	}
-	w := closure.New(s.rootDir())
+	w := closure.New(b.RootDir())
 	if err := w.Add(keep); err != nil {
 		return err
 	}
-	if err := s.retain(w.Keep); err != nil {
+	if err := b.Retain(w.Keep); err != nil {
 		return err
 	}
-	return s.addLinks(w.Links)
+	return b.addLinks(w.Links)
 }
 
-func (s *stage) addLinks(links map[string]string) error {
+func (b *build) addLinks(links map[string]string) error {
 	for p, target := range links {
-		if s.entries[p] != nil {
+		if b.Has(p) {
 			continue
 		}
-		if err := s.symlink(p, target); err != nil {
+		if err := b.Symlink(p, target); err != nil {
 			return err
 		}
 	}
@@ -183,7 +199,7 @@ func (s *stage) addLinks(links map[string]string) error {
 }
 
 // copyEntry copies one file, directory or link from the host and gives the bytes that it took.
-func (s *stage) copyEntry(host, p string, strip bool) (int64, error) {
+func (b *build) copyEntry(host, p string, strip bool) (int64, error) {
 	if !utf8.ValidString(p) {
 		return 0, fmt.Errorf("%q: name is not UTF-8", p)
 	}
@@ -193,13 +209,13 @@ func (s *stage) copyEntry(host, p string, strip bool) (int64, error) {
 	}
 	switch mode := info.Mode(); mode.Type() {
 	case fs.ModeDir:
-		return 0, s.mkdir(p)
+		return 0, b.Mkdir(p)
 	case fs.ModeSymlink:
 		target, err := os.Readlink(host)
 		if err != nil {
 			return 0, err
 		}
-		return 0, s.symlink(p, target)
+		return 0, b.Symlink(p, target)
 	case 0:
 		if mode&(fs.ModeSetuid|fs.ModeSetgid) != 0 && !strip {
 			return 0, fmt.Errorf("%q: set-user-ID or set-group-ID file: clear the bit with chmod ug-s", host)
@@ -212,7 +228,7 @@ func (s *stage) copyEntry(host, p string, strip bool) (int64, error) {
 		if info, err = f.Stat(); err != nil {
 			return 0, err
 		}
-		return info.Size(), s.file(p, mode&0o111 != 0, info.Size(), f)
+		return info.Size(), b.File(p, mode&0o111 != 0, info.Size(), f)
 	}
 	return 0, fmt.Errorf("%q: a root has no devices, fifos or sockets of its own: remove it", host)
 }

@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -16,6 +17,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"mmbox/rootfs/tree"
 )
 
 // DebsCache is where downloaded packages stay, unless MMBOX_DEBS_CACHE names another directory. Losing it costs a download.
@@ -23,7 +26,7 @@ const DebsCache = "/var/cache/mmbox/debs"
 
 // A deb is a package file as apt knows it: its own metadata, signed by the archive, gave the sha256.
 type deb struct {
-	Package
+	tree.Package
 	file  string
 	local bool // in a repository on this host, not in our cache
 }
@@ -38,52 +41,38 @@ var aptInputs = []string{
 
 // unpackDebs fetches packages with all that they depend on and unpacks them, without running their scripts. The host's
 // own packages are neither used nor changed.
-func (s *stage) unpackDebs(names []string, in *input) error {
+func (b *build) unpackDebs(names []string) error {
 	for _, n := range names {
 		if !debName.MatchString(n) {
 			return fmt.Errorf("package %q: not a Debian package name", n)
 		}
 	}
 	for _, p := range aptInputs {
-		in.stamp(p)
+		b.in.stamp(p)
 	}
-	debs, err := s.fetch(names)
+	debs, err := b.fetch(names)
 	if err != nil {
 		return err
 	}
 	// The host's packages unpack to a root whose /bin is a link to /usr/bin, as on any merged-usr system.
 	for _, dir := range usrDirs {
-		if err := s.mkdir("/usr/" + dir); err != nil {
+		if err := b.Mkdir("/usr/" + dir); err != nil {
 			return err
 		}
-		if err := s.symlink("/"+dir, "usr/"+dir); err != nil {
+		if err := b.Symlink("/"+dir, "usr/"+dir); err != nil {
 			return err
 		}
 	}
-	u := unpacker{stage: s, limits: s.trees.limits, fold: true, strip: true}
-	for i, d := range debs {
-		s.packages, s.owner = append(s.packages, d.Package), i+1
+	u := b.unpacker()
+	u.fold, u.strip = true, true
+	for _, d := range debs {
+		b.BeginPackage(d.Package)
 		if err := u.unpackDeb(d); err != nil {
 			return fmt.Errorf("package %q: %w", d.Name, err)
 		}
 	}
-	s.owner = 0
+	b.EndPackage()
 	return nil
-}
-
-// dropIdlePackages forgets the packages that, after pruning, have no file or link in the tree.
-func (s *stage) dropIdlePackages() {
-	used := make([]bool, len(s.packages)+1)
-	for _, e := range s.entries {
-		used[e.owner] = used[e.owner] || e.Kind != Dir
-	}
-	var left []Package
-	for i, p := range s.packages {
-		if used[i+1] {
-			left = append(left, p)
-		}
-	}
-	s.packages = left
 }
 
 var usrDirs = []string{"bin", "lib", "lib64", "sbin"}
@@ -100,7 +89,7 @@ func foldUsr(p string) string {
 }
 
 // fetch has apt choose versions as for an empty system, and download what the cache lacks.
-func (s *stage) fetch(names []string) ([]deb, error) {
+func (b *build) fetch(names []string) ([]deb, error) {
 	cache := DebsCache
 	if dir := os.Getenv("MMBOX_DEBS_CACHE"); dir != "" {
 		cache = dir
@@ -109,15 +98,18 @@ func (s *stage) fetch(names []string) ([]deb, error) {
 	if err := os.MkdirAll(filepath.Join(archives, "partial"), 0o755); err != nil {
 		return nil, err
 	}
-	none := filepath.Join(s.dir, "apt") // an archive directory without archives: apt lists all of them
-	if err := os.MkdirAll(filepath.Join(none, "partial"), 0o755); err != nil {
+	none, err := b.ScratchDir() // an archive directory without archives: apt lists all of them
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(filepath.Join(none, "partial"), 0o755); err != nil {
 		return nil, err
 	}
 	status := filepath.Join(none, "status")
 	if err := os.WriteFile(status, nil, 0o600); err != nil {
 		return nil, err
 	}
-	out, err := s.apt(status, none, "--print-uris", names)
+	out, err := b.apt(status, none, "--print-uris", names)
 	if err != nil {
 		return nil, err
 	}
@@ -125,18 +117,18 @@ func (s *stage) fetch(names []string) ([]deb, error) {
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := lockFile(s.ctx, filepath.Join(cache, "lock"), unix.LOCK_EX)
+	unlock, err := lockFile(b.ctx, filepath.Join(cache, "lock"), unix.LOCK_EX)
 	if err != nil {
 		return nil, err
 	}
-	err = s.download(debs, status, archives, names)
-	return debs, errors.Join(err, unlock(), os.RemoveAll(none))
+	err = b.download(debs, status, archives, names)
+	return debs, errors.Join(err, unlock())
 }
 
-func (s *stage) download(debs []deb, status, archives string, names []string) error {
+func (b *build) download(debs []deb, status, archives string, names []string) error {
 	for _, d := range debs {
 		if _, err := os.Stat(d.file); errors.Is(err, fs.ErrNotExist) {
-			_, err := s.apt(status, archives, "--download-only", names)
+			_, err := b.apt(status, archives, "--download-only", names)
 			return err
 		} else if err != nil {
 			return err
@@ -145,12 +137,12 @@ func (s *stage) download(debs []deb, status, archives string, names []string) er
 	return nil
 }
 
-func (s *stage) apt(status, archives, what string, names []string) ([]byte, error) {
+func (b *build) apt(status, archives, what string, names []string) ([]byte, error) {
 	args := []string{
 		"-o", "Dir::State::status=" + status, "-o", "Dir::Cache::archives=" + archives, "-o", "APT::Sandbox::User=root",
 		"-o", "Acquire::ForceHash=SHA256", "-o", "Acquire::Retries=2", "-qq", "-y", "--no-install-recommends", what, "install", "--",
 	}
-	cmd := exec.CommandContext(s.ctx, "apt-get", append(args, names...)...)
+	cmd := exec.CommandContext(b.ctx, "apt-get", append(args, names...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
 	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	var stderr bytes.Buffer
@@ -159,8 +151,8 @@ func (s *stage) apt(status, archives, what string, names []string) ([]byte, erro
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, errors.New("this host has no apt-get: use tar or closure instead of debs")
-	case s.ctx.Err() != nil:
-		return nil, s.ctx.Err()
+	case b.ctx.Err() != nil:
+		return nil, context.Cause(b.ctx)
 	case err != nil && strings.Contains(stderr.String(), "Unable to locate package"):
 		return nil, fmt.Errorf("apt-get: %s: check the name, or run apt-get update", lastLine(stderr.String()))
 	case err != nil:
@@ -190,7 +182,7 @@ func parseURIs(out []byte, archives string) ([]deb, error) {
 		if err != nil {
 			return nil, fmt.Errorf("apt-get: version %q: %w", parts[1], err)
 		}
-		d.Package = Package{Name: parts[0], Version: version, SHA256: sum}
+		d.Package = tree.Package{Name: parts[0], Version: version, SHA256: sum}
 		debs = append(debs, d)
 	}
 	if len(debs) == 0 {

@@ -70,7 +70,7 @@ func TestDebs(t *testing.T) {
 		"mmtest-data": {"/usr/share/data": "x"},
 	}, map[string]string{"mmtest-app": "mmtest-sh, mmtest-data"})
 	trees := newTrees(t)
-	d, err := trees.Build(t.Context(), models.Layer{Debs: []string{"mmtest-app"}, Keep: []string{"/usr/bin/app"}}, dir)
+	d, err := Builder{trees, DefaultLimits}.Build(t.Context(), models.Layer{Debs: []string{"mmtest-app"}, Keep: []string{"/usr/bin/app"}}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,16 +93,16 @@ func TestDebs(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := models.Layer{Debs: []string{"mmtest-app"}}
-	if _, err := trees.Build(t.Context(), whole, dir); err == nil || !strings.Contains(err.Error(), "apt says") {
+	if _, err := (Builder{trees, DefaultLimits}.Build(t.Context(), whole, dir)); err == nil || !strings.Contains(err.Error(), "apt says") {
 		t.Errorf("damaged package: %v", err)
 	}
-	if d, err := trees.Build(t.Context(), whole, dir); err != nil { // downloaded again
+	if d, err := (Builder{trees, DefaultLimits}.Build(t.Context(), whole, dir)); err != nil { // downloaded again
 		t.Error(err)
 	} else if got := text(t, trees, d); !strings.Contains(got, "/usr/share/data") || !strings.Contains(got, "/lib64 -> usr/lib64") {
 		t.Errorf("whole tree\n%s", got)
 	}
 	for name, want := range map[string]string{"mmtest-none": "Unable to locate package", "--help": "not a Debian package name"} {
-		if _, err := trees.Build(t.Context(), models.Layer{Debs: []string{name}}, dir); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := (Builder{trees, DefaultLimits}.Build(t.Context(), models.Layer{Debs: []string{name}}, dir)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,13 +1,9 @@
 // Package rootfs makes the root file systems that models run in.
 //
 // A tree is an unpacked, read-only root named by the digest of its listing and shared by every model that uses it.
-// Trees builds one from each layer of a manifest (a directory, a tar archive, programs of this host with their
-// libraries, Debian packages) and merges them, by hard links, into the one root that a sandbox mounts. Install does
-// that for a whole model; WriteBundle copies a root out of the store for any OCI runtime.
-//
-// What every tree promises: owned by root, files 0444 or 0555, directories 0555, modification times at Epoch; only
-// directories, regular files and symbolic links; no set-user-ID bits, no extended attributes (so no file capabilities).
-// A user that is not mapped in a sandbox's user namespace can therefore read all of it and write none of it.
+// Builder makes one of each layer of a manifest (a directory, a tar archive, programs of this host with their libraries,
+// Debian packages); package tree keeps them and merges them, by hard links, into the one root that a sandbox mounts.
+// Install does that for a whole model; WriteBundle copies a root out of the store for any OCI runtime.
 //
 // Limits. Nothing of a model is ever executed while its root is built: maintainer scripts do not run, so links that
 // they make (libblas.so.3, alternatives) are absent; name the file itself in keep, and it is linked where the loader

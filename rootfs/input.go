@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mmbox/models"
+	"mmbox/rootfs/tree"
 )
 
 // An input is what something in the store was made from, with the stamp of every file that was read for it. It saves
@@ -47,12 +48,12 @@ type stamp struct {
 const granularity = 50 * time.Millisecond
 
 // input finds what is remembered for a key, which is anything that marshals to JSON.
-func (t *Trees) input(key ...any) *input {
-	data, err := json.Marshal(append(key, goruntime.GOARCH, t.limits, ListingSchema))
+func (b Builder) input(key ...any) *input {
+	data, err := json.Marshal(append(key, goruntime.GOARCH, b.Limits, tree.ListingSchema))
 	if err != nil {
 		panic(fmt.Sprintf("input key: %v", err)) // keys are plain data
 	}
-	return &input{file: filepath.Join(t.dir, "sources", fmt.Sprintf("%x", sha256.Sum256(data)))}
+	return &input{file: filepath.Join(b.Trees.SourcesDir(), fmt.Sprintf("%x", sha256.Sum256(data)))}
 }
 
 // cached gives what was made, unless a stamp has changed.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mmbox/models"
+	"mmbox/rootfs/tree"
 )
 
 // An Event tells what an install is about to do.
@@ -45,10 +46,11 @@ func Install(ctx context.Context, store *models.Store, source string, o Options)
 		return nil, fmt.Errorf("install %q: %w", source, err)
 	}
 	in.base = filepath.Dir(file)
-	if in.trees, err = OpenTrees(store.TreesDir()); err != nil {
+	trees, err := tree.Open(store.TreesDir())
+	if err != nil {
 		return nil, fmt.Errorf("install %q: %w", source, err)
 	}
-	in.trees = in.trees.WithLimits(o.Limits)
+	in.builder = Builder{Trees: trees, Limits: o.Limits}
 	unlock, err := store.RLock(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("install %q: %w", source, err)
@@ -79,7 +81,7 @@ func manifestFile(source string) (string, error) {
 type installation struct {
 	ctx      context.Context //nolint:containedctx // lives within one call
 	store    *models.Store
-	trees    *Trees
+	builder  Builder
 	base     string
 	progress func(Event)
 }
@@ -134,7 +136,7 @@ func (in *installation) installed(m *models.Model) (*models.Model, error) {
 	case old.Digest != m.Digest:
 		return nil, fmt.Errorf("%s is %w, with other content: raise the version in %s, or mmbox remove %s first",
 			ref, models.ErrExists, models.ManifestName, ref)
-	case !in.trees.Has(old.Root):
+	case !in.builder.Trees.Has(old.Root):
 		return nil, in.root(old) // the root was lost; the layers are there
 	}
 	return old, fmt.Errorf("%s: %w", ref, ErrUpToDate)
@@ -178,7 +180,7 @@ func (in *installation) blob(source string, want models.Digest) (models.Blob, er
 	}
 	defer root.Close()
 	file := filepath.Join(in.base, source)
-	memory := in.trees.input("blob", file)
+	memory := in.builder.input("blob", file)
 	if d, ok := memory.cached(); ok && (want == "" || want == d) {
 		if b, err := in.store.Blob(d); err == nil {
 			return b, nil
@@ -227,7 +229,7 @@ func (in *installation) layers(m *models.Model) error {
 			return fmt.Errorf("layer tar %q: an address is %w: fetch it to a file", layer.Tar, ErrNotSupported)
 		}
 		in.progress(Event{Step: fmt.Sprintf("layer %d of %d: %s", i+1, len(m.Manifest.RootFS), layerName(layer))})
-		d, err := in.trees.Build(in.ctx, layer, in.base)
+		d, err := in.builder.Build(in.ctx, layer, in.base)
 		if err != nil {
 			return err
 		}
@@ -239,14 +241,14 @@ func (in *installation) layers(m *models.Model) error {
 // root merges the layers and checks that what the entrypoints need is there.
 func (in *installation) root(m *models.Model) error {
 	in.progress(Event{Step: "root of " + m.Manifest.Name})
-	files := make(map[string]Named, len(m.Files))
+	files := make(map[string]tree.Named, len(m.Files))
 	for p, b := range m.Files {
-		files[p] = Named{Blob: b, Path: in.store.BlobPath(b.Digest)}
+		files[p] = tree.Named{Blob: b, Path: in.store.BlobPath(b.Digest)}
 	}
-	root, err := in.trees.Merge(in.ctx, m.Layers, files)
+	root, err := in.builder.Trees.Merge(in.ctx, m.Layers, files)
 	if err != nil {
 		return err
 	}
 	m.Root = root
-	return in.trees.CheckEntrypoints(root, &m.Manifest)
+	return CheckEntrypoints(in.builder.Trees, root, &m.Manifest)
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"mmbox/models"
+	"mmbox/rootfs/tree"
 )
 
 // smallELF is a program without code: static, or with an interpreter.
@@ -99,7 +100,7 @@ func TestInstall(t *testing.T) {
 	if got := strings.Join(steps, "; "); got != `file w; file in.txt; layer 1 of 1: dir "root"; root of tiny` {
 		t.Errorf("steps: %s", got)
 	}
-	trees, err := OpenTrees(store.TreesDir())
+	trees, err := tree.Open(store.TreesDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +303,7 @@ func TestKilled(t *testing.T) {
 		files[fmt.Sprintf("root/d%d/%d", i%7, i)] = strings.Repeat(fmt.Sprint(i), 1000)
 	}
 	store, src := newStore(t), source(t, tiny, files)
-	trees, err := OpenTrees(store.TreesDir())
+	trees, err := tree.Open(store.TreesDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,12 +332,12 @@ func TestKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		left, err := filepath.Glob(filepath.Join(trees.dir, tempPrefix+"*"))
+		left, err := filepath.Glob(filepath.Join(store.TreesDir(), "tmp-*"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		interrupted += min(len(left), 1)
-		finished, err := filepath.Glob(filepath.Join(trees.dir, "sha256/*"))
+		finished, err := filepath.Glob(filepath.Join(store.TreesDir(), "sha256/*"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -348,7 +349,7 @@ func TestKilled(t *testing.T) {
 		if _, err := trees.Sweep(nil); err != nil {
 			t.Fatal(err)
 		}
-		if left, _ := filepath.Glob(filepath.Join(trees.dir, tempPrefix+"*")); len(left) > 0 {
+		if left, _ := filepath.Glob(filepath.Join(store.TreesDir(), "tmp-*")); len(left) > 0 {
 			t.Fatalf("swept, yet %v", left)
 		}
 		if len(all) > 0 {

@@ -3,6 +3,7 @@ package rootfs
 import (
 	"archive/tar"
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"mmbox/rootfs/tree"
 )
 
 // Limits bound what an archive may make of itself. A limit that is reached is an error that names it.
@@ -35,7 +38,8 @@ const ratioFrom = 64 << 20
 
 // An unpacker puts the entries of one archive into a stage. It follows no link, on disk or in the archive.
 type unpacker struct {
-	*stage
+	*tree.Stage
+	ctx      context.Context //nolint:containedctx // lives within one call
 	limits   Limits
 	fold     bool         // move /bin, /lib… below /usr, as merged-usr systems have it
 	strip    bool         // drop set-user-ID bits instead of refusing them
@@ -97,7 +101,7 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 func (u *unpacker) place(p string, h *tar.Header, content io.Reader) error {
 	switch h.Typeflag {
 	case tar.TypeDir:
-		return u.mkdir(p)
+		return u.Mkdir(p)
 	case tar.TypeReg, tar.TypeGNUSparse:
 		if h.Mode&0o6000 != 0 && !u.strip {
 			return fmt.Errorf("set-user-ID or set-group-ID file (mode %04o): clear the bit with chmod ug-s", h.Mode&0o7777)
@@ -105,15 +109,15 @@ func (u *unpacker) place(p string, h *tar.Header, content io.Reader) error {
 		if h.Size > u.limits.Bytes-u.unpacked {
 			return fmt.Errorf("%d bytes more than the %d before it: over the limit of %d bytes", h.Size, u.unpacked, u.limits.Bytes)
 		}
-		return u.file(p, h.Mode&0o111 != 0, h.Size, (*metered)(&meter{u, content}))
+		return u.File(p, h.Mode&0o111 != 0, h.Size, (*metered)(&meter{u, content}))
 	case tar.TypeSymlink:
-		return u.symlink(p, h.Linkname)
+		return u.Symlink(p, h.Linkname)
 	case tar.TypeLink:
 		target, err := u.path(h.Linkname)
 		if err != nil {
 			return fmt.Errorf("hard link to %w", err)
 		}
-		return u.hardlink(p, target)
+		return u.Hardlink(p, target)
 	case tar.TypeChar, tar.TypeBlock:
 		return errors.New("device: a root has none of its own, leave it out (tar --exclude)")
 	case tar.TypeFifo:

@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mmbox/models"
-	"mmbox/rootfs"
+	"mmbox/rootfs/tree"
 	"mmbox/runtime"
 )
 
@@ -111,7 +111,7 @@ func (m *mmbox) collect(ctx context.Context, out *collection) (err error) {
 }
 
 func (m *mmbox) collectTrees(store *models.Store, needed map[models.Digest]bool, out *collection) error {
-	trees, err := rootfs.OpenTrees(store.TreesDir())
+	trees, err := tree.Open(store.TreesDir())
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mmbox/models"
-	"mmbox/rootfs"
+	"mmbox/rootfs/tree"
 	"mmbox/runtime"
 )
 
@@ -55,7 +55,7 @@ func (m *mmbox) find(ctx context.Context, ref string) (_ *installed, err error) 
 	if in.Model, err = store.Find(ref); err != nil {
 		return nil, err
 	}
-	trees, err := rootfs.OpenTrees(store.TreesDir())
+	trees, err := tree.Open(store.TreesDir())
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mmbox/models"
-	"mmbox/rootfs"
+	"mmbox/rootfs/tree"
 )
 
 func (m *mmbox) verify() *cli.Command {
@@ -80,7 +80,7 @@ func (m *mmbox) chosen(store *models.Store, refs []string) (list []models.Model,
 
 func (m *mmbox) judge(c *cli.Context, store *models.Store, model *models.Model) (verdict, error) {
 	v := verdict{Model: model.Manifest.Name + "@" + model.Manifest.Version, Digest: string(model.Digest)}
-	trees, err := rootfs.OpenTrees(store.TreesDir())
+	trees, err := tree.Open(store.TreesDir())
 	if err != nil {
 		return v, err
 	}

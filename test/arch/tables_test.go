@@ -17,8 +17,9 @@ var owns = []own{
 	{"models/strict", []string{"models/internal/spell"}, nil, "strict YAML, for manifests and for the settings"},
 	{"models/internal/...", nil, nil, "one noun each: a file on disk, a version, a near word"},
 	{"models/examples/...", nil, []string{"models"}, "real models: the tests read their manifests"},
-	{"rootfs", []string{"models", "rootfs/closure"}, nil, "trees are built from what a manifest names"},
+	{"rootfs", []string{"models", "rootfs/closure", "rootfs/tree"}, nil, "trees are built from what a manifest names"},
 	{"rootfs/closure", nil, nil, "an ELF walk knows no models"},
+	{"rootfs/tree", []string{"models"}, nil, "a tree knows digests and blobs, not where its files come from"},
 	{"seccomp", nil, nil, "a filter is data"},
 	{"cgroups", nil, nil, "limits are data; the host's groups are files"},
 	{"isolation", []string{"models", "cgroups", "seccomp"}, nil, "a policy becomes a specification, without touching the kernel"},
@@ -73,7 +74,6 @@ var largePackages = map[string]struct {
 	why   string
 }{
 	"cmd/mmbox": {4500, "a verb is a file that knows no other: nobody imports it, and splitting it would only add names"},
-	"rootfs":    {2400, "archives, packages and merges are all ways into the one staging area of a tree"},
 }
 
 // inits may have an init function.

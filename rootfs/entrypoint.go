@@ -10,12 +10,13 @@ import (
 
 	"mmbox/models"
 	"mmbox/rootfs/closure"
+	"mmbox/rootfs/tree"
 )
 
 // CheckEntrypoints says what a root lacks to run a model: the programs of its entrypoints, their interpreters and
 // libraries, those of shared libraries among the model's files, working directories. It executes nothing.
-func (t *Trees) CheckEntrypoints(root models.Digest, m *models.Manifest) error {
-	w := closure.New(t.Root(root))
+func CheckEntrypoints(trees *tree.Store, root models.Digest, m *models.Manifest) error {
+	w := closure.New(trees.Root(root))
 	w.AsInside()
 	for _, e := range []struct {
 		name string
@@ -25,7 +26,7 @@ func (t *Trees) CheckEntrypoints(root models.Digest, m *models.Manifest) error {
 			continue
 		}
 		if err := entrypoint(w, e.Entrypoint, m.Files); err != nil {
-			return fmt.Errorf("run.%s: %w%s", e.name, err, t.elsewhere(root, err, e.Args[0]))
+			return fmt.Errorf("run.%s: %w%s", e.name, err, elsewhere(trees, root, err, e.Args[0]))
 		}
 	}
 	for _, p := range slices.Sorted(maps.Keys(m.Files)) {
@@ -77,16 +78,16 @@ func entrypoint(w *closure.Walk, e *models.Entrypoint, files map[string]models.F
 var errNoProgram = errors.New("not found in the root")
 
 // elsewhere names a file of the root that has the name of a program that was not found.
-func (t *Trees) elsewhere(root models.Digest, err error, arg string) string {
+func elsewhere(trees *tree.Store, root models.Digest, err error, arg string) string {
 	if !errors.Is(err, errNoProgram) {
 		return ""
 	}
-	l, err := t.Listing(root)
+	l, err := trees.Listing(root)
 	if err != nil {
 		return ""
 	}
 	for _, e := range l.Entries {
-		if e.Kind != Dir && path.Base(e.Path) == path.Base(arg) {
+		if e.Kind != tree.Dir && path.Base(e.Path) == path.Base(arg) {
 			return fmt.Sprintf(": did you mean %q?", e.Path)
 		}
 	}

@@ -1,34 +1,34 @@
-package rootfs
+package tree
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"mmbox/models"
 )
 
-// A stage is a tree in the making, in a directory that nobody else uses. Its entries mirror what is on disk, so that
-// no decision is taken by following what an archive put there.
-type stage struct {
-	ctx      context.Context //nolint:containedctx // a stage lives within one call
-	trees    *Trees
+// A Stage is a tree in the making, in a directory that nobody else uses. Paths are absolute, clean, valid UTF-8 and
+// inside the tree; directories above them are made as needed. Its entries mirror what is on disk, so that no decision is
+// taken by following what an archive put there: a path below a link is refused. A second file or link at a path replaces
+// the first, anything of another kind is refused. A stage is used by one goroutine.
+type Stage struct {
+	ctx      context.Context //nolint:containedctx // lives within one call
+	trees    *Store
 	dir      string   // holds root and, at last, tree.json; empty once committed or discarded
 	lease    *os.File // dir, locked
 	root     int      // descriptor of dir/root
 	entries  map[string]*Entry
-	packages []Package
-	owner    int // of the entries made from now on
+	packages []Package // begun; owners number them from 1
+	owner    int       // of the entries made from now on
+	merged   []Package // of other trees
 
 	parent   string // the directory last used, and its descriptor
 	parentFD int
@@ -36,33 +36,75 @@ type stage struct {
 	exact    bool // the umask takes nothing away from the modes that files are made with
 }
 
-func (t *Trees) newStage(ctx context.Context) (*stage, error) {
+// NewStage begins a tree. The caller commits it or not, and discards it in any case. Once ctx is done, writing to it fails.
+func (t *Store) NewStage(ctx context.Context) (*Stage, error) {
 	dir, lease, err := t.newTemp()
 	if err != nil {
 		return nil, fmt.Errorf("make tree: %w", err)
 	}
-	s := &stage{ctx: ctx, trees: t, dir: dir, lease: lease, root: -1, parentFD: -1, entries: map[string]*Entry{}}
+	s := &Stage{ctx: ctx, trees: t, dir: dir, lease: lease, root: -1, parentFD: -1, entries: map[string]*Entry{}}
 	var info fs.FileInfo
-	if err = os.Mkdir(s.rootDir(), 0o555); err == nil {
-		info, err = os.Stat(s.rootDir())
+	if err = os.Mkdir(s.RootDir(), 0o555); err == nil {
+		info, err = os.Stat(s.RootDir())
 	}
 	if err == nil {
 		s.exact = info.Mode().Perm() == 0o555
-		err = os.Chmod(s.rootDir(), 0o555)
+		err = os.Chmod(s.RootDir(), 0o555)
 	}
 	if err == nil {
-		s.root, err = unix.Open(s.rootDir(), unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_PATH, 0)
+		s.root, err = unix.Open(s.RootDir(), unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_PATH, 0)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("make tree: %w", err), s.discard())
+		return nil, errors.Join(fmt.Errorf("make tree: %w", err), s.Discard())
 	}
 	return s, nil
 }
 
-func (s *stage) rootDir() string { return filepath.Join(s.dir, "root") }
+// RootDir is where the tree is being made, on this host: to be read, and written through the stage only.
+func (s *Stage) RootDir() string { return filepath.Join(s.dir, "root") }
 
-// discard removes what a stage made, unless it was committed. It is the stage's one cleanup.
-func (s *stage) discard() error {
+// ScratchDir makes a directory, if need be, for what helps to make the tree. It goes when the stage does.
+func (s *Stage) ScratchDir() (string, error) {
+	dir := filepath.Join(s.dir, "scratch")
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	return dir, nil
+}
+
+// Has says whether the stage has an entry at p.
+func (s *Stage) Has(p string) bool { return s.entries[p] != nil }
+
+// Len is how many entries the stage has.
+func (s *Stage) Len() int { return len(s.entries) }
+
+// BeginPackage says that the entries made from now on come from p. A package of which no file or link is left at Commit
+// is not listed.
+func (s *Stage) BeginPackage(p Package) {
+	s.packages = append(s.packages, p)
+	s.owner = len(s.packages)
+}
+
+// EndPackage says that the entries made from now on come from no package.
+func (s *Stage) EndPackage() { s.owner = 0 }
+
+// listed are the packages of which the stage has a file or link, and those of the trees merged into it.
+func (s *Stage) listed() []Package {
+	used := make([]bool, len(s.packages)+1)
+	for _, e := range s.entries {
+		used[e.owner] = used[e.owner] || e.Kind != Dir
+	}
+	list := slices.Clone(s.merged)
+	for i, p := range s.packages {
+		if used[i+1] {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// Discard removes what the stage made, unless it was committed. It is the stage's one cleanup.
+func (s *Stage) Discard() error {
 	s.closeFDs()
 	var err error
 	if s.dir != "" {
@@ -72,7 +114,7 @@ func (s *stage) discard() error {
 	return errors.Join(err, s.lease.Close())
 }
 
-func (s *stage) closeFDs() {
+func (s *Stage) closeFDs() {
 	for _, fd := range []*int{&s.root, &s.parentFD} {
 		if *fd >= 0 {
 			_ = unix.Close(*fd) // O_PATH and directory descriptors have nothing to flush
@@ -86,8 +128,8 @@ func errType(p string, is, want Kind) error {
 	return fmt.Errorf("%q is a %s already and would become a %s", p, is, want)
 }
 
-// mkdir makes a directory and those above it. All of them must be directories or absent, links not counting as such.
-func (s *stage) mkdir(p string) error {
+// Mkdir makes a directory and those above it. All of them must be directories or absent, links not counting as such.
+func (s *Stage) Mkdir(p string) error {
 	if p == "/" {
 		return nil
 	}
@@ -109,14 +151,14 @@ func (s *stage) mkdir(p string) error {
 }
 
 // at gives a descriptor of a directory, which it makes if need be. The descriptor is good until the next call.
-func (s *stage) at(dir string) (int, error) {
+func (s *Stage) at(dir string) (int, error) {
 	if dir == s.parent && s.parentFD >= 0 {
 		return s.parentFD, nil
 	}
 	if dir == "/" {
 		return s.root, nil
 	}
-	if err := s.mkdir(dir); err != nil {
+	if err := s.Mkdir(dir); err != nil {
 		return -1, err
 	}
 	fd, err := unix.Openat2(s.root, dir[1:], &unix.OpenHow{
@@ -133,7 +175,7 @@ func (s *stage) at(dir string) (int, error) {
 }
 
 // claim readies p for a new entry: its parent exists, and what was there before, of the same kind, is gone.
-func (s *stage) claim(p string, kind Kind) (fd int, base string, err error) {
+func (s *Stage) claim(p string, kind Kind) (fd int, base string, err error) {
 	if p == "/" {
 		return -1, "", fmt.Errorf("the root is a directory and cannot be a %s", kind)
 	}
@@ -153,8 +195,8 @@ func (s *stage) claim(p string, kind Kind) (fd int, base string, err error) {
 	return fd, path.Base(p), nil
 }
 
-// symlink makes a symbolic link whose target is kept as it is and not followed.
-func (s *stage) symlink(p, target string) error {
+// Symlink makes a symbolic link whose target is kept as it is and not followed.
+func (s *Stage) Symlink(p, target string) error {
 	if target == "" || len(target) >= unix.PathMax || strings.ContainsRune(target, 0) {
 		return fmt.Errorf("%q: link target %.40q is empty, too long or has a NUL", p, target)
 	}
@@ -172,8 +214,8 @@ func (s *stage) symlink(p, target string) error {
 	return nil
 }
 
-// hardlink gives a regular file of the stage a second name.
-func (s *stage) hardlink(p, existing string) error {
+// Hardlink gives a regular file of the stage a second name.
+func (s *Stage) Hardlink(p, existing string) error {
 	e := s.entries[existing]
 	switch {
 	case e == nil:
@@ -183,11 +225,11 @@ func (s *stage) hardlink(p, existing string) error {
 	case p == existing:
 		return fmt.Errorf("%q is a hard link to itself", p)
 	}
-	return s.adopt(p, filepath.Join(s.rootDir(), existing), *e)
+	return s.adopt(p, filepath.Join(s.RootDir(), existing), *e)
 }
 
-// file makes a regular file from r, which must give exactly size bytes.
-func (s *stage) file(p string, exec bool, size int64, r io.Reader) error {
+// File makes a regular file from r, which must give exactly size bytes.
+func (s *Stage) File(p string, exec bool, size int64, r io.Reader) error {
 	fd, base, err := s.claim(p, File)
 	if err != nil {
 		return err
@@ -220,95 +262,8 @@ func (s *stage) file(p string, exec bool, size int64, r io.Reader) error {
 	return nil
 }
 
-const bufferSize = 256 << 10
-
-// fill copies r to the descriptor and gives the content's digest. Content of more than one buffer is hashed beside the
-// writing, for either alone takes as long as reading.
-func (s *stage) fill(out int, size int64, r io.Reader) (models.Digest, int64, error) {
-	if need := min(size, bufferSize); need > int64(len(s.buf)) || s.buf == nil {
-		s.buf = make([]byte, max(need, 4096))
-	}
-	h := sha256.New()
-	var side *hasher
-	if size > int64(len(s.buf)) {
-		side = newHasher(h)
-		defer side.stop()
-	}
-	buf, total := s.buf, int64(0)
-	for {
-		if err := s.ctx.Err(); err != nil {
-			return "", total, context.Cause(s.ctx)
-		}
-		n, err := io.ReadFull(r, buf)
-		if n > 0 && side != nil {
-			side.in <- buf[:n]
-		} else {
-			h.Write(buf[:n])
-		}
-		for b := buf[:n]; len(b) > 0; {
-			w, werr := unix.Write(out, b)
-			if werr != nil && werr != unix.EINTR {
-				return "", total, werr
-			}
-			b = b[max(w, 0):]
-		}
-		total += int64(n)
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			break
-		} else if err != nil {
-			return "", total, err
-		}
-		if side != nil {
-			buf = side.swap(buf)
-		}
-	}
-	if side != nil {
-		side.stop()
-	}
-	return sumDigest([sha256.Size]byte(h.Sum(nil))), total, nil
-}
-
-// A hasher feeds a hash in a goroutine of its own. At most three buffers exist: out has room for all of them, so that
-// the hasher never waits for its user.
-type hasher struct {
-	in   chan []byte
-	out  chan []byte
-	done chan struct{}
-}
-
-func newHasher(h hash.Hash) *hasher {
-	s := &hasher{in: make(chan []byte, 1), out: make(chan []byte, 4), done: make(chan struct{})}
-	go func() {
-		defer close(s.done)
-		for b := range s.in {
-			h.Write(b)
-			s.out <- b
-		}
-	}()
-	return s
-}
-
-// swap gives a buffer that is not being hashed, as large as old.
-func (s *hasher) swap(old []byte) []byte {
-	select {
-	case b := <-s.out:
-		return b[:cap(b)]
-	default:
-		return make([]byte, len(old))
-	}
-}
-
-// stop waits until all is hashed. It may be called again.
-func (s *hasher) stop() {
-	if s.in != nil {
-		close(s.in)
-		s.in = nil
-	}
-	<-s.done
-}
-
 // adopt gives the stage a file that exists on disk, as a hard link or else as a copy. e says what it holds.
-func (s *stage) adopt(p, from string, e Entry) error {
+func (s *Stage) adopt(p, from string, e Entry) error {
 	fd, base, err := s.claim(p, File)
 	if err != nil {
 		return err
@@ -325,13 +280,13 @@ func (s *stage) adopt(p, from string, e Entry) error {
 }
 
 // copyIn is adopt by copying, and checks the content on the way.
-func (s *stage) copyIn(p, from string, e Entry) error {
+func (s *Stage) copyIn(p, from string, e Entry) error {
 	f, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := s.file(p, e.Mode == "0555", e.Size, f); err != nil {
+	if err := s.File(p, e.Mode == "0555", e.Size, f); err != nil {
 		return err
 	}
 	if got := s.entries[p].SHA256; got != e.SHA256 {

@@ -1,4 +1,4 @@
-package rootfs
+package tree
 
 import (
 	"errors"
@@ -13,10 +13,10 @@ import (
 	"mmbox/models"
 )
 
-// commit names the stage by its listing's digest and moves it into place, where it is complete and on disk. A tree of
+// Commit names the stage by its listing's digest and moves it into place, where it is complete and on disk. A tree of
 // that digest that is there already wins. The stage is empty afterwards.
-func (s *stage) commit() (models.Digest, error) {
-	data, d, err := newListing(s.entries, s.packages).marshal()
+func (s *Stage) Commit() (models.Digest, error) {
+	data, d, err := newListing(s.entries, s.listed()).marshal()
 	if err != nil {
 		return "", fmt.Errorf("list tree: %w", err)
 	}
@@ -42,8 +42,11 @@ func (s *stage) commit() (models.Digest, error) {
 
 // seal writes the listing, gives directories their mode and time, and has everything written to the disk: once for the
 // whole file system, since an fsync for each of thousands of files would take minutes.
-func (s *stage) seal(listing []byte) error {
+func (s *Stage) seal(listing []byte) error {
 	s.closeFDs()
+	if err := os.RemoveAll(filepath.Join(s.dir, "scratch")); err != nil {
+		return err
+	}
 	if err := os.WriteFile(filepath.Join(s.dir, "tree.json"), listing, 0o444); err != nil {
 		return err
 	}
@@ -54,7 +57,7 @@ func (s *stage) seal(listing []byte) error {
 		}
 	}
 	for _, p := range dirs {
-		p = filepath.Join(s.rootDir(), p)
+		p = filepath.Join(s.RootDir(), p)
 		if err := os.Chmod(p, 0o555); err != nil {
 			return err
 		}
@@ -71,8 +74,8 @@ func (s *stage) seal(listing []byte) error {
 	return unix.Syncfs(int(s.lease.Fd()))
 }
 
-// retain removes every entry that keep does not name, and directories that are left empty by that.
-func (s *stage) retain(keep map[string]bool) error {
+// Retain removes every entry that keep does not name, and directories that are left empty by that.
+func (s *Stage) Retain(keep map[string]bool) error {
 	var gone []string
 	for p := range s.entries {
 		if !keep[p] {
@@ -90,8 +93,8 @@ func (s *stage) retain(keep map[string]bool) error {
 }
 
 // remove takes an entry away: a file, a link or an empty directory. The path is below no link, for the stage made it.
-func (s *stage) remove(p string) error {
-	if err := os.Remove(filepath.Join(s.rootDir(), p)); err != nil {
+func (s *Stage) remove(p string) error {
+	if err := os.Remove(filepath.Join(s.RootDir(), p)); err != nil {
 		return err
 	}
 	if s.parent == p || strings.HasPrefix(s.parent, p+"/") {

@@ -1,4 +1,4 @@
-package rootfs
+package tree
 
 import (
 	"context"
@@ -33,22 +33,22 @@ type Named struct {
 	Path string // on this host
 }
 
-// Merge makes one root of layers, lowest first, and of files by their path in the root, which come last. It links the files of the
-// trees and of the store, so that it takes no space of its own, and adds what every sandbox needs: mount points and
-// the files of /etc that name users. Later layers win; a directory over a file, or the reverse, is an error.
-func (t *Trees) Merge(ctx context.Context, layers []models.Digest, files map[string]Named) (models.Digest, error) {
-	s, err := t.newStage(ctx)
+// Merge makes one root of layers, lowest first, and of files by their path in the root, which come last. It links the
+// files of the trees and of the store, so that it takes no space of its own, and adds what every sandbox needs: mount
+// points and the files of /etc that name users. Later layers win; a directory over a file, or the reverse, is an error.
+func (t *Store) Merge(ctx context.Context, layers []models.Digest, files map[string]Named) (models.Digest, error) {
+	s, err := t.NewStage(ctx)
 	if err != nil {
 		return "", err
 	}
 	d, err := s.merge(layers, files)
-	if err = errors.Join(err, s.discard()); err != nil {
+	if err = errors.Join(err, s.Discard()); err != nil {
 		return "", fmt.Errorf("merge layers: %w", err)
 	}
 	return d, nil
 }
 
-func (s *stage) merge(layers []models.Digest, files map[string]Named) (models.Digest, error) {
+func (s *Stage) merge(layers []models.Digest, files map[string]Named) (models.Digest, error) {
 	from := map[string]int{}
 	for i, d := range layers {
 		l, err := s.trees.Listing(d)
@@ -67,14 +67,14 @@ func (s *stage) merge(layers []models.Digest, files map[string]Named) (models.Di
 	if err := s.addSkeleton(); err != nil {
 		return "", err
 	}
-	return s.commit()
+	return s.Commit()
 }
 
 // overlay adds layer number n. from says which layer each entry comes from, for messages.
-func (s *stage) overlay(l Listing, root string, n int, from map[string]int) error {
+func (s *Stage) overlay(l Listing, root string, n int, from map[string]int) error {
 	for _, p := range l.Packages {
-		if !slices.Contains(s.packages, p) {
-			s.packages = append(s.packages, p)
+		if !slices.Contains(s.merged, p) {
+			s.merged = append(s.merged, p)
 		}
 	}
 	for _, e := range l.Entries {
@@ -92,9 +92,9 @@ func (s *stage) overlay(l Listing, root string, n int, from map[string]int) erro
 		var err error
 		switch e.Kind {
 		case Dir:
-			err = s.mkdir(e.Path)
+			err = s.Mkdir(e.Path)
 		case Link:
-			err = s.symlink(e.Path, e.Target)
+			err = s.Symlink(e.Path, e.Target)
 		case File:
 			err = s.adopt(e.Path, filepath.Join(root, e.Path), e)
 		default:
@@ -110,7 +110,7 @@ func (s *stage) overlay(l Listing, root string, n int, from map[string]int) erro
 
 // place adds a file of the manifest. Its directory may be reached through links of the layers, as in /lib/x where /lib
 // is a link to /usr/lib.
-func (s *stage) place(p string, f Named) error {
+func (s *Stage) place(p string, f Named) error {
 	dir, err := s.realDir(path.Dir(p))
 	if err != nil {
 		return fmt.Errorf("file %q: %w", p, err)
@@ -132,7 +132,7 @@ func (s *stage) place(p string, f Named) error {
 }
 
 // realDir follows the links of the stage's entries on the way to a directory, as far as it exists.
-func (s *stage) realDir(p string) (string, error) {
+func (s *Stage) realDir(p string) (string, error) {
 	todo, at := strings.Split(p, "/"), "/"
 	for links := 0; len(todo) > 0; {
 		next := path.Join(at, todo[0])
@@ -155,14 +155,14 @@ func (s *stage) realDir(p string) (string, error) {
 
 const maxLinks = 40 // as in the kernel
 
-func (s *stage) addSkeleton() error {
+func (s *Stage) addSkeleton() error {
 	for _, p := range mountPoints {
 		if e := s.entries[p]; e != nil && e.Kind != Dir {
 			return fmt.Errorf("%q is a %s: a sandbox mounts there, it must be a directory or absent", p, e.Kind)
 		}
 	}
 	for _, p := range skeleton {
-		if err := s.mkdir(p); err != nil {
+		if err := s.Mkdir(p); err != nil {
 			return err
 		}
 	}
@@ -171,7 +171,7 @@ func (s *stage) addSkeleton() error {
 			continue
 		}
 		text := skeletonFiles[p]
-		if err := s.file(p, false, int64(len(text)), strings.NewReader(text)); err != nil {
+		if err := s.File(p, false, int64(len(text)), strings.NewReader(text)); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package rootfs
+package tree
 
 import (
 	"bytes"
@@ -51,9 +51,9 @@ type Listing struct {
 	Entries  []Entry   `json:"entries"`            // by path
 }
 
-// newListing sorts what a stage holds.
+// newListing sorts what a stage holds, and the packages in place.
 func newListing(entries map[string]*Entry, packages []Package) Listing {
-	l := Listing{Schema: ListingSchema, Packages: slices.Clone(packages), Entries: make([]Entry, 0, len(entries))}
+	l := Listing{Schema: ListingSchema, Packages: packages, Entries: make([]Entry, 0, len(entries))}
 	for _, e := range entries {
 		l.Entries = append(l.Entries, *e)
 	}

@@ -1,4 +1,4 @@
-package rootfs
+package tree
 
 import (
 	"os"
@@ -19,10 +19,7 @@ func TestUmask(t *testing.T) {
 			t.Errorf("%s: %v, %v", dir, info.Mode(), err)
 		}
 	}
-	d, err := buildTar(t, trees, archive(t, file("d/f", "x")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := build(t, trees, file("d/f", "x"))
 	if got := text(t, trees, d); !strings.Contains(got, "/d/f 0444") {
 		t.Error(got)
 	}
