@@ -33,6 +33,11 @@ func (g Group) kill(ctx context.Context) error {
 		// On a hybrid host a process can be in a version 1 hierarchy alone. An older kernel has no such file.
 	}
 	for {
+		// Freezing the first group of a host patches the kernel's code on every processor, so an empty group, as one is
+		// when its program has ended, is only looked at. Nothing can be forked into it.
+		if pids, err := g.PIDs(); err != nil || len(pids) == 0 {
+			return err
+		}
 		alive, err := g.killFrozen()
 		if err != nil || !alive {
 			return err
