@@ -4,9 +4,9 @@ import specs "github.com/opencontainers/runtime-spec/specs-go"
 
 // Limits bound what a sandbox uses of the machine. The zero value is the strictest, not unlimited: see Spec.
 type Limits struct {
-	CPU    int64 // thousandths of a core
-	Memory int64 // bytes, swap excluded: a sandbox has none
-	PIDs   int64 // processes and threads
+	CPU    int64 `json:"cpu_millicores"` // thousandths of a core
+	Memory int64 `json:"memory_bytes"`   // bytes, swap excluded: a sandbox has none
+	PIDs   int64 `json:"pids"`           // processes and threads
 }
 
 const (

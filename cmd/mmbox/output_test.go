@@ -2,8 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"reflect"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
+
+	"mmbox/models"
 )
 
 func TestJSON(t *testing.T) {
@@ -95,5 +100,37 @@ func TestPairs(t *testing.T) {
 		if got, err := pairs("env", []string{text}); err == nil {
 			t.Errorf("pair %q is %v", text, got)
 		}
+	}
+}
+
+// TestNamesInJSON: every key of a result is in snake_case. What others define keeps their names: the OCI specification.
+func TestNamesInJSON(t *testing.T) {
+	var walk func(reflect.Type, string)
+	seen := map[reflect.Type]bool{}
+	snake := regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+	walk = func(of reflect.Type, at string) {
+		switch of.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Array:
+			walk(of.Elem(), at)
+		case reflect.Struct:
+			if seen[of] || strings.Contains(of.PkgPath(), "opencontainers") || of == reflect.TypeFor[time.Time]() {
+				return
+			}
+			seen[of] = true
+			for i := range of.NumField() {
+				f := of.Field(i)
+				tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+				if !f.IsExported() || tag == "-" {
+					continue
+				}
+				if !f.Anonymous && !snake.MatchString(tag) {
+					t.Errorf("%s.%s of %s is %q in JSON", at, f.Name, of, tag)
+				}
+				walk(f.Type, at+"."+f.Name)
+			}
+		}
+	}
+	for _, result := range []any{inspection{}, listed{}, waited{}, verdict{}, collection{}, diagnosis{}, setting{}, failure{}, models.Model{}} {
+		walk(reflect.TypeOf(result), reflect.TypeOf(result).Name())
 	}
 }
