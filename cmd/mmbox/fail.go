@@ -68,7 +68,7 @@ var codes = []struct {
 	{errTimeout, codeTimeout, ""},
 	{context.Canceled, codeInterrupt, ""},
 	{errSettings, "bad_settings", "mmbox schema config describes the file"},
-	{models.ErrNotFound, "model_not_found", "mmbox models lists what is installed; mmbox install DIR installs more"},
+	{models.ErrNotFound, "model_not_found", "mmbox install DIR installs a model"},
 	{models.ErrExists, "model_exists", ""},
 	{models.ErrDamaged, "model_damaged", "remove and install it again"},
 	{rootfs.ErrNotSupported, "not_supported", ""},
