@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a test waits for what takes no time on an idle machine.
-const patience = time.Minute
+var patience = map[bool]time.Duration{false: 20 * time.Second, true: time.Minute}[inVM]
 
 // A lab is a state directory of a test's own, with the shared store unless a test takes another.
 type lab struct {
@@ -66,16 +66,23 @@ func (l *lab) clean() {
 		}
 	}
 	l.nothingLeft()
+	for _, g := range l.cgroups() { // after gc not even the empty parent
+		l.t.Errorf("cgroup left: %s", g)
+	}
 }
 
-// nothingLeft fails the test for each process, cgroup, mount and file of the lab's sandboxes.
+// nothingLeft fails the test for each process, cgroup, mount and file of the lab's sandboxes. The cgroup that is the
+// parent of all stays until gc finds it empty.
 func (l *lab) nothingLeft() {
 	l.t.Helper()
 	for _, p := range processesBelow(l.state) {
 		l.t.Errorf("process left: %s", p)
 	}
-	for _, g := range l.cgroups() {
-		l.t.Errorf("cgroup left: %s", g)
+	for _, parent := range l.cgroups() {
+		groups, err := filepath.Glob(parent + "/*/")
+		if err != nil || len(groups) > 0 {
+			l.t.Errorf("cgroups left: %v, %v", groups, err)
+		}
 	}
 	if strings.Contains(mounts(), l.state) {
 		l.t.Errorf("mounts left:\n%s", mounts())
@@ -167,7 +174,7 @@ func (l *lab) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(mmbox, args...)
 	cmd.Env = append(os.Environ(), "MMBOX_ROOT="+l.root, "MMBOX_STATE="+l.state, "MMBOX_LOGS="+l.logs)
 	cmd.Env = append(cmd.Env, l.env...)
-	cmd.WaitDelay = patience
+	cmd.WaitDelay = 3 * patience
 	return cmd
 }
 
@@ -183,7 +190,7 @@ func (l *lab) runWith(stdin string, args ...string) result {
 	return l.finish(cmd)
 }
 
-// finish runs a command to its end, at most twice patience.
+// finish runs a command to its end, at most three times patience.
 func (l *lab) finish(cmd *exec.Cmd) result {
 	l.t.Helper()
 	r := result{args: cmd.Args[1:]}
@@ -198,7 +205,7 @@ func (l *lab) finish(cmd *exec.Cmd) result {
 		l.t.Error(err)
 		return r
 	}
-	timer := time.AfterFunc(2*patience, func() {
+	timer := time.AfterFunc(3*patience, func() {
 		l.t.Errorf("mmbox %s does not end", strings.Join(r.args, " "))
 		cmd.Process.Kill()
 	})
@@ -300,6 +307,13 @@ func (l *lab) inspect(id string) sandbox {
 	var s sandbox
 	l.json(&s, "inspect", id)
 	return s
+}
+
+// serve starts the probe's server and waits until it takes signals.
+func (l *lab) serve(id string, flags ...string) {
+	l.t.Helper()
+	l.ok(append([]string{"start", "--id", id, "probe"}, flags...)...)
+	l.eventually(id+" is ready", func() bool { return strings.HasPrefix(l.ok("logs", id), "ready\n") })
 }
 
 // wait runs mmbox wait for one sandbox.

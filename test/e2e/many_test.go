@@ -38,7 +38,7 @@ func TestFiftyStartsAndStopsAtOnce(t *testing.T) {
 	l := newLab(t)
 	at(fifty(), func(i int) {
 		id := fmt.Sprintf("server-%d", i)
-		l.ok("start", "--id", id, "probe")
+		l.serve(id)
 		if s := l.inspect(id); s.Status != "running" {
 			t.Errorf("%s: %+v", id, s)
 		}
