@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -155,5 +156,27 @@ func TestCommandFails(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(dir); err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "logs" }) {
 		t.Errorf("failing made %v, %v", entries, err)
+	}
+}
+
+// TestReadmeNamesCodes: the list of codes that the README promises is the list that there is.
+func TestReadmeNamesCodes(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(text), "Codes do not change their meaning: ")
+	list, _, _ := strings.Cut(after, ".\n")
+	if !found {
+		t.Fatal("the README has no list of codes")
+	}
+	var want []string
+	for _, f := range failures {
+		want = append(want, f.code)
+	}
+	slices.Sort(want)
+	want = slices.Compact(want)
+	if got := strings.Fields(strings.ReplaceAll(list, "`", "")); !slices.Equal(got, want) {
+		t.Errorf("the README has\n%v\nand there are\n%v", got, want)
 	}
 }
