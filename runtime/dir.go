@@ -125,7 +125,8 @@ func (s *Sandbox) fill(from Blueprint) (err error) {
 			return err
 		}
 	}
-	config, err := json.Marshal(from.Specification(s.Users))
+	s.made = from.Specification(s.Users)
+	config, err := json.Marshal(s.made)
 	if err != nil {
 		return err
 	}

@@ -63,9 +63,11 @@ func (s *Sandbox) Launch(l Launch) (console *os.File, err error) {
 			err = errors.Join(&LaunchError{ID: s.ID, Code: exitCode(err), Err: err}, s.failed(err))
 		}
 	}()
-	spec, err := s.spec()
-	if err != nil {
-		return nil, err
+	spec := s.made
+	if s.made = nil; spec == nil {
+		if spec, err = s.spec(); err != nil {
+			return nil, err
+		}
 	}
 	config, err := configure(s.ID, spec)
 	if err != nil {

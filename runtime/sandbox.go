@@ -20,8 +20,9 @@ import (
 // A Sandbox is a bundle brought to life, or about to be, or that was. Its Record is a copy made when it was opened.
 type Sandbox struct {
 	Record
-	dir Dir
-	own *os.File // the lock, while this process has the lease
+	dir  Dir
+	own  *os.File    // the lock, while this process has the lease
+	made *specs.Spec // what this process wrote to config.json, until Launch has used it
 }
 
 func (s *Sandbox) path() string { return s.dir.path(s.ID) }
