@@ -87,7 +87,7 @@ func poll(ctx context.Context, fds []unix.PollFd) error {
 	written := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(written)
-		unix.Write(wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // a counter at 0 takes it
+		_, _ = unix.Write(wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // a counter at 0 takes it
 	})
 	defer func() {
 		if !stop() {

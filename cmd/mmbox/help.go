@@ -36,7 +36,7 @@ func appHelp(w io.Writer, app *cli.App) {
 	}
 	fmt.Fprintf(columns, "\nFlags, before or after the verb\n")
 	flagHelp(columns, app.Flags)
-	columns.Flush()
+	_ = columns.Flush() // cli hears of no error
 	fmt.Fprintf(w, "\n%s VERB --help says more about a verb.\n", app.Name)
 }
 
@@ -52,7 +52,7 @@ func verbHelp(w io.Writer, verb *cli.Command) {
 	columns := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(columns, "\nFlags, before or after names\n")
 	flagHelp(columns, verb.Flags)
-	columns.Flush()
+	_ = columns.Flush() // cli hears of no error
 	fmt.Fprintf(w, "\nmmbox --help shows the flags that every verb has.\n")
 }
 

@@ -36,7 +36,7 @@ func Attach(master, in, out *os.File) (*Terminal, error) {
 		}
 	}()
 	t.size()
-	go func() { io.Copy(master, in) }() // ends with the process: a read from a terminal cannot be cut short
+	go func() { _, _ = io.Copy(master, in) }() // ends with the process: a read from a terminal cannot be cut short
 	go func() {
 		_, err := io.Copy(out, master)
 		if errors.Is(err, unix.EIO) { // the last program closed the terminal

@@ -60,7 +60,7 @@ func (d *Dir) flock(ctx context.Context, f *os.File, how int) (func() error, err
 	case <-ctx.Done():
 		go func() { // nothing can call a waiting flock off; once it returns, nobody wants it
 			<-done
-			f.Close()
+			_ = f.Close()
 		}()
 		return nil, fmt.Errorf("lock directory %q: %w; another mmbox is at work there", d.path, context.Cause(ctx))
 	}
