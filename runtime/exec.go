@@ -54,7 +54,7 @@ func (s *Sandbox) exec(l Launch, change func(*specs.Process)) (*Extra, error) {
 		return nil, err
 	}
 	defer step.close()
-	if err := container.Start(step.process); err != nil {
+	if err := start(container, step.process); err != nil {
 		return nil, explain(err)
 	}
 	pid, err := step.process.Pid()
