@@ -82,7 +82,7 @@ var inits = map[string]string{
 }
 
 // badNames say nothing about what is inside.
-var badNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "base", "shared", "lib", "types", "internal"}
+var badNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "base", "shared", "lib", "types"}
 
 // unsaid are words that no file may hold, put together here so that this file does not hold them either.
 var unsaid = []struct{ text, why string }{
