@@ -73,7 +73,7 @@ func (l *line) arguments(program string) []string {
 // flag takes a flag and its value from the front of rest and says how many words they are.
 func (l *line) flag(rest []string) (taken int, err error) {
 	word := rest[0]
-	name, _, inline := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	name, value, inline := strings.Cut(strings.TrimLeft(word, "-"), "=")
 	flag, global := l.find(name)
 	if flag == nil {
 		if l.cluster(word) {
@@ -89,10 +89,15 @@ func (l *line) flag(rest []string) (taken int, err error) {
 		taken = 2
 	}
 	l.help = l.help || l.verb != nil && flag == cli.HelpFlag
+	// By its first name: cli refuses two names of one flag, as in --env A=1 -e B=2.
+	words := append([]string{"--" + flag.Names()[0]}, rest[1:taken]...)
+	if inline {
+		words[0] += "=" + value
+	}
 	if global {
-		l.global = append(l.global, rest[:taken]...)
+		l.global = append(l.global, words...)
 	} else {
-		l.local = append(l.local, rest[:taken]...)
+		l.local = append(l.local, words...)
 	}
 	return taken, nil
 }
@@ -133,7 +138,7 @@ func (l *line) cluster(word string) bool {
 		if flag == nil || global || takesValue(flag) {
 			return false
 		}
-		switches = append(switches, "-"+string(letter))
+		switches = append(switches, "--"+flag.Names()[0])
 	}
 	l.local = append(l.local, switches...)
 	return true
