@@ -38,7 +38,7 @@ func TestBadManifests(t *testing.T) {
 		{"no entrypoint", "rootfs: [{dir: root}]\nrun: {}\n", []string{"model.yaml:5:", "infer"}},
 		{"program not in the root", "rootfs: [{dir: root}]\nrun: {infer: {args: [/absent, echo]}}\n", []string{`"/absent"`}},
 		{"program is a directory", "rootfs: [{dir: root}]\nrun: {infer: {args: [/tmp]}}\n", []string{`"/tmp"`, "belongs to the sandbox"}},
-		{"program is a directory of the root", "rootfs: [{dir: root}]\nrun: {infer: {args: [/etc]}}\n", []string{`"/etc"`, "directory"}},
+		{"program is a directory of the root", "rootfs: [{dir: root}]\nrun: {infer: {args: [/etc]}}\n", []string{`"/etc"`, "not a file"}},
 		{"wrong digest", "rootfs: [{dir: root}]\nfiles: {/w.bin: {source: ./w.bin, sha256: \"" + digest + "\"}}\n" + goodRun, []string{"w.bin", digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}},
 		{"weights missing", "rootfs: [{dir: root}]\nfiles: {/w.bin: {source: ./absent.bin}}\n" + goodRun, []string{"absent.bin", "no such file"}},
 		{"weights outside", "rootfs: [{dir: root}]\nfiles: {/w.bin: {source: ../../etc/passwd}}\n" + goodRun, []string{"model.yaml:5:", "../../etc/passwd", "outside"}},
