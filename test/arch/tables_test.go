@@ -54,6 +54,7 @@ var doors = []door{
 	{"github.com/opencontainers/cgroups", []string{"runtime"}, nil, "libcontainer's device rules register themselves"},
 	{"github.com/sirupsen/logrus", []string{"runtime"}, nil, "libcontainer logs through it: it is silenced there"},
 	{"github.com/urfave/cli/v2", []string{"cmd/mmbox"}, nil, "the command line"},
+	{"github.com/rogpeppe/go-internal", nil, []string{"cmd/mmbox"}, "testscript: command lines as the command's specification"},
 	{"github.com/yalue/onnxruntime_go", []string{"models/examples/vad/runner"}, nil, "a model's own program"},
 	{"golang.org/x/image", []string{"models/examples/ocr/page"}, nil, "draws the example's pages"},
 }
