@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -49,7 +50,7 @@ func (m *mmbox) waitAction(c *cli.Context) error {
 			return err
 		}
 		if err := s.Wait(ctx); errors.Is(err, context.DeadlineExceeded) {
-			return errors.Join(errTimeout, err)
+			return fmt.Errorf("wait for sandbox %q: %w", id, errTimeout)
 		} else if err != nil {
 			return err
 		}
