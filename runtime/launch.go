@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"strconv"
 	"time"
 
@@ -203,6 +204,12 @@ func explain(err error) error {
 	} {
 		if errors.Is(err, known.is) {
 			return fmt.Errorf("%w (%s)", err, known.hint)
+		}
+	}
+	// These have no type. The first is of cgroup version 1, the second of version 2.
+	for _, text := range []string{"unable to set memory limit", "OOM-killed"} {
+		if strings.Contains(err.Error(), text) {
+			return fmt.Errorf("%w (a sandbox needs some 4 MiB to start: raise its memory)", err)
 		}
 	}
 	return err
