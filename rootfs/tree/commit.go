@@ -58,8 +58,10 @@ func (s *Stage) seal(listing []byte) error {
 	}
 	for _, p := range dirs {
 		p = filepath.Join(s.RootDir(), p)
-		if err := os.Chmod(p, 0o555); err != nil {
-			return err
+		if !s.exact { // else Mkdirat gave the mode
+			if err := os.Chmod(p, 0o555); err != nil {
+				return err
+			}
 		}
 		if err := os.Chtimes(p, Epoch, Epoch); err != nil {
 			return err

@@ -19,7 +19,8 @@ func (s *Stage) fill(out int, size int64, r io.Reader) (models.Digest, int64, er
 	if need := min(size, bufferSize); need > int64(len(s.buf)) || s.buf == nil {
 		s.buf = make([]byte, max(need, 4096))
 	}
-	h := sha256.New()
+	h := s.hash
+	h.Reset()
 	var side *hasher
 	if size > int64(len(s.buf)) {
 		side = newHasher(h)
@@ -56,7 +57,9 @@ func (s *Stage) fill(out int, size int64, r io.Reader) (models.Digest, int64, er
 	if side != nil {
 		side.stop()
 	}
-	return sumDigest([sha256.Size]byte(h.Sum(nil))), total, nil
+	var sum [sha256.Size]byte
+	h.Sum(sum[:0])
+	return sumDigest(sum), total, nil
 }
 
 // A hasher feeds a hash in a goroutine of its own. At most three buffers exist: out has room for all of them, so that

@@ -108,7 +108,8 @@ func parseListing(data []byte, d models.Digest) (Listing, error) {
 }
 
 func sumDigest(sum [sha256.Size]byte) models.Digest {
-	return models.Digest("sha256:" + hex.EncodeToString(sum[:]))
+	text := make([]byte, 0, len("sha256:")+2*sha256.Size)
+	return models.Digest(hex.AppendEncode(append(text, "sha256:"...), sum[:]))
 }
 
 // hexOf gives a digest's hexadecimal digits, and an error for one that could not name a directory.

@@ -2,8 +2,10 @@ package tree
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -33,7 +35,8 @@ type Stage struct {
 	parent   string // the directory last used, and its descriptor
 	parentFD int
 	buf      []byte
-	exact    bool // the umask takes nothing away from the modes that files are made with
+	hash     hash.Hash // SHA-256, between two files
+	exact    bool      // the umask takes nothing away from the modes that files are made with
 }
 
 // NewStage begins a tree. The caller commits it or not, and discards it in any case. Once ctx is done, writing to it fails.
@@ -42,7 +45,7 @@ func (t *Store) NewStage(ctx context.Context) (*Stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make tree: %w", err)
 	}
-	s := &Stage{ctx: ctx, trees: t, dir: dir, lease: lease, root: -1, parentFD: -1, entries: map[string]*Entry{}}
+	s := &Stage{ctx: ctx, trees: t, dir: dir, lease: lease, root: -1, parentFD: -1, entries: map[string]*Entry{}, hash: sha256.New()}
 	var info fs.FileInfo
 	if err = os.Mkdir(s.RootDir(), 0o555); err == nil {
 		info, err = os.Stat(s.RootDir())
@@ -234,9 +237,9 @@ func (s *Stage) File(p string, exec bool, size int64, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	mode := uint32(0o444)
+	mode, text := uint32(0o444), "0444"
 	if exec {
-		mode = 0o555
+		mode, text = 0o555, "0555"
 	}
 	out, err := unix.Openat(fd, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
 	if err != nil {
@@ -258,7 +261,7 @@ func (s *Stage) File(p string, exec bool, size int64, r io.Reader) error {
 	if err != nil {
 		return &fs.PathError{Op: "write", Path: p, Err: err}
 	}
-	s.entries[p] = &Entry{Path: p, Kind: File, Mode: fmt.Sprintf("%04o", mode), Size: size, SHA256: sum, owner: s.owner}
+	s.entries[p] = &Entry{Path: p, Kind: File, Mode: text, Size: size, SHA256: sum, owner: s.owner}
 	return nil
 }
 
@@ -297,10 +300,11 @@ func (s *Stage) copyIn(p, from string, e Entry) error {
 
 // setEpoch sets the times of an entry of a directory, or, if base is empty, of the descriptor's own file.
 func setEpoch(fd int, base string) error {
-	ts := unix.NsecToTimespec(Epoch.UnixNano())
 	flags := unix.AT_SYMLINK_NOFOLLOW
 	if base == "" {
 		flags = unix.AT_EMPTY_PATH
 	}
-	return unix.UtimesNanoAt(fd, base, []unix.Timespec{ts, ts}, flags)
+	return unix.UtimesNanoAt(fd, base, epochTimes[:], flags)
 }
+
+var epochTimes = [2]unix.Timespec{unix.NsecToTimespec(Epoch.UnixNano()), unix.NsecToTimespec(Epoch.UnixNano())}
