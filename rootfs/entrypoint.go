@@ -3,8 +3,10 @@ package rootfs
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
 	"slices"
 
@@ -72,7 +74,27 @@ func entrypoint(w *closure.Walk, e *models.Entrypoint, files map[string]models.F
 		}
 		return fmt.Errorf("args[0] %q: %q is not executable: chmod +x it in its layer", e.Args[0], real)
 	}
+	if err := startable(w, real); err != nil {
+		return fmt.Errorf("args[0] %q: %w", e.Args[0], err)
+	}
 	return w.Program(p)
+}
+
+// startable refuses a file that execve(2) would: one that is neither an ELF file nor a script.
+func startable(w *closure.Walk, real string) error {
+	if _, err := w.ReadELF(real); !errors.Is(err, closure.ErrNotELF) {
+		return nil // Program says what is wrong with an ELF file
+	}
+	file, err := os.Open(w.On(real))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	head := make([]byte, 2)
+	if _, err := io.ReadFull(file, head); err != nil || string(head) != "#!" {
+		return errors.New("neither an ELF program nor a script that begins with #!: the kernel cannot execute it")
+	}
+	return nil
 }
 
 var errNoProgram = errors.New("not found in the root")
