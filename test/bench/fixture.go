@@ -189,8 +189,9 @@ func (f *fixture) remove() error {
 	var errs []error
 	for _, name := range []string{crun, runcApt, runcNew, ours} {
 		left, err := filepath.Glob(filepath.Join(f.state, name, "bench-*"))
-		if len(left) > 0 || err != nil {
-			errs = append(errs, fmt.Errorf("%s left its state behind: %s: %w", name, left, err))
+		errs = append(errs, err)
+		if len(left) > 0 {
+			errs = append(errs, fmt.Errorf("%s left its state behind: %s", name, left))
 		}
 	}
 	_, err := f.command(context.Background(), f.mmbox, "gc")

@@ -131,7 +131,8 @@ func (f *fixture) line(c *contender, s slot) []string {
 }
 
 func (f *fixture) timed(ctx context.Context, s slot, line []string) (_ sample, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	// An interrupt lets a start come to its end: a runtime that is killed leaves its container behind.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	said, err := os.CreateTemp(f.dir, "stderr-")
 	if err != nil {
@@ -158,12 +159,15 @@ func (f *fixture) timed(ctx context.Context, s slot, line []string) (_ sample, e
 	return sample{wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}, nil
 }
 
-// calls counts the system calls of one start, those of all its processes together, the program's own included.
+// scheduling are the calls by which threads wait and Go interrupts its own: their number depends on the machine's load.
+const scheduling = "futex,nanosleep,clock_nanosleep,sched_yield,epoll_pwait,tgkill,getpid,rt_sigreturn"
+
+// calls counts the system calls of one start, those of all its processes together, the program's own included and those
+// of scheduling left out.
 func (f *fixture) calls(ctx context.Context, c *contender, s slot) (int, error) {
 	summary := filepath.Join(f.dir, "strace")
 	line := f.line(c, s)
-	// A runtime in Go makes some more or fewer calls each time; strace counts what every thread does.
-	trace := []string{"strace", "-f", "-c", "-o", summary, "--"}
+	trace := []string{"strace", "-f", "-c", "-e", "trace=!" + scheduling, "-o", summary, "--"}
 	if c.name == bwrap && s.filter {
 		// strace hands its descriptors on; bwrap's filter is among them.
 		return f.callsOf(ctx, append(append([]string{"/bin/sh", "-c", `exec "$@" 3<` + f.filter, "sh"}, trace...), line...), summary)
@@ -172,7 +176,7 @@ func (f *fixture) calls(ctx context.Context, c *contender, s slot) (int, error) 
 }
 
 func (f *fixture) callsOf(ctx context.Context, line []string, summary string) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	if _, err := f.command(ctx, line[0], line[1:]...); err != nil {
 		return 0, err

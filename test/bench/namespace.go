@@ -21,16 +21,25 @@ const insideKey = "MMBOX_BENCH_INSIDE"
 func inside() bool { return os.Getenv(insideKey) != "" }
 
 // enter runs this program once more in a mount namespace of its own, from which no mount reaches the host, and returns
-// its exit code. Signals are left to that process, which is told to end when this one does.
+// its exit code. Signals are passed on to that process, which is told to end when this one does.
 func enter() int {
 	runtime.LockOSThread() // the signal below is sent when this thread ends
-	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), insideKey+"=1")
 	// Unshareflags, other than Cloneflags, makes every mount private first.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGTERM}
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		go func() {
+			for s := range signals {
+				_ = cmd.Process.Signal(s) // it fails when that process has ended, as is wished
+			}
+		}()
+		err = cmd.Wait()
+	}
 	var exit *exec.ExitError
 	switch {
 	case err == nil:

@@ -25,6 +25,7 @@ func (r report) print(w io.Writer) {
 			r.printMode(w, mode, filter)
 		}
 	}
+	fmt.Fprintln(w, "\ntimes in ms; cpu is processor time; calls are system calls without those of scheduling, counted apart")
 	if len(r.Phases) > 0 {
 		fmt.Fprintf(w, "\nwhere our start goes (medians of a tight loop, with filter)\n")
 		for _, p := range r.Phases {
