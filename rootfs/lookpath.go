@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"mmbox/rootfs/closure"
 )
@@ -16,38 +19,69 @@ var (
 	ErrNotExecutable = errors.New("not an executable file")
 )
 
-// LookPath finds a program in a root as a shell after chroot would: a name with a slash is a path, another is looked for
-// in the colon-separated directories. It returns an absolute path inside the root.
+// LookPath finds a program in a root as a shell after chroot would: a name with a slash is a path, from / if it is
+// relative; another is looked for in the colon-separated directories, where what cannot be executed is passed by. It
+// returns an absolute path inside the root, which holds a ".." if the name does: where that leads, links decide.
 func LookPath(root, name, directories string) (string, error) {
 	walk := closure.New(root)
 	if strings.Contains(name, "/") {
-		p := path.Join("/", name)
-		return p, executable(walk, p)
+		p := absolute(name)
+		if err := executable(walk, p); err != nil {
+			return "", err
+		}
+		return p, nil
 	}
+	var refused error
 	for _, dir := range strings.Split(directories, ":") {
-		p := path.Join("/", dir, name)
-		if err := executable(walk, p); err == nil {
+		if dir == "" || name == "" || name == "." || name == ".." {
+			continue
+		}
+		p := absolute(dir + "/" + name)
+		err := executable(walk, p)
+		switch {
+		case err == nil:
 			return p, nil
-		} else if !errors.Is(err, ErrNoProgram) {
+		case errors.Is(err, ErrNotExecutable):
+			if refused == nil {
+				refused = err
+			}
+		case !errors.Is(err, ErrNoProgram):
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("%q: %w: looked in %s", name, ErrNoProgram, directories)
+	if refused != nil {
+		return "", refused
+	}
+	return "", fmt.Errorf("%q: %w: looked in %q", name, ErrNoProgram, directories)
+}
+
+// absolute tidies a path without changing where it leads.
+func absolute(p string) string {
+	if slices.Contains(strings.Split(p, "/"), "..") || strings.HasSuffix(p, "/") {
+		return "/" + strings.TrimLeft(p, "/")
+	}
+	return path.Clean("/" + p)
 }
 
 func executable(walk *closure.Walk, p string) error {
 	real, _, err := walk.Resolve(p)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%q: %w", p, ErrNoProgram)
-	}
-	if err != nil {
+	case errors.Is(err, unix.ELOOP):
+		return fmt.Errorf("%q: %w: its links lead in a circle", p, ErrNotExecutable)
+	case err != nil:
 		return fmt.Errorf("%q: %w", p, err)
 	}
 	info, err := walk.Lstat(real)
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("%q: %w", p, err)
-	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
+	case info.IsDir():
+		return fmt.Errorf("%q: %w but a directory", p, ErrNotExecutable)
+	case strings.HasSuffix(p, "/"):
+		return fmt.Errorf("%q: %w: leave out the slash at the end", p, ErrNotExecutable)
+	case !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0:
 		return fmt.Errorf("%q: %w", p, ErrNotExecutable)
 	}
 	return nil

@@ -68,7 +68,7 @@ func (s *sysroot) Resolve(p string) (real string, links []string, err error) {
 			continue
 		}
 		if links = append(links, next); len(links) > maxLinks {
-			return "", links, fmt.Errorf("%q: links lead in a circle", p)
+			return "", links, fmt.Errorf("%q: links lead in a circle: %w", p, unix.ELOOP)
 		}
 		target, err := os.Readlink(s.On(next))
 		if err != nil {
