@@ -39,20 +39,31 @@ func TestMemoryLimitKillsAndIsReported(t *testing.T) {
 	}
 }
 
+// Detached: the program itself is killed, or one that exec put beside it; a program inside its limit ends as it likes.
 func TestMemoryLimitOfDetachedSandboxIsReported(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.ok("start", "--id", "bomb", "shell", "--memory", "8Mi", "--entrypoint", "infer", "--label", "a=b")
-	if e := l.wait("bomb"); e.ExitCode != 0 || e.OOMKilled == nil || *e.OOMKilled {
-		t.Errorf("a program that needs little: %+v", e)
+	l.installed("bomb", "rootfs: [{dir: root}]\nrun: {serve: {args: [/probe, alloc, \"128\"], protocol: lines}}\nresources: {memory: 24Mi}\n")
+	l.ok("start", "bomb")
+	if e := l.wait("bomb"); e.ExitCode != 137 || e.Signal != "SIGKILL" || e.OOMKilled == nil || !*e.OOMKilled {
+		t.Errorf("%+v", e)
 	}
-	l.ok("start", "--id", "server", "probe")
+	l.ok("rm", "bomb")
+	l.ok("remove", "bomb")
+
+	l.root = base + "/store"
+	l.serve("server")
 	if r := l.run("exec", "server", "/probe", "alloc", "128"); r.code != 137 {
 		t.Errorf("want exit 137 of exec:\n%v", r)
 	}
-	l.run("stop", "server")
+	l.ok("stop", "server")
 	if e := l.wait("server"); e.OOMKilled == nil || !*e.OOMKilled {
 		t.Errorf("the end says nothing of the kill: %+v", e)
+	}
+	l.serve("modest")
+	l.ok("stop", "modest")
+	if e := l.wait("modest"); e.ExitCode != 42 || e.OOMKilled == nil || *e.OOMKilled || e.MemoryPeak != nil && *e.MemoryPeak > 32<<20 {
+		t.Errorf("a program that needs little: %+v", e)
 	}
 }
 

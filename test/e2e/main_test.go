@@ -62,7 +62,7 @@ func programs() (err error) {
 		env  string
 		args []string
 	}{
-		{&mmbox, "MMBOX_BIN", []string{"CGO_ENABLED=1", "-tags", "seccomp netgo osusergo runc_nocriu", "-ldflags", "-s -w -linkmode external -extldflags -static", "mmbox/cmd/mmbox"}},
+		{&mmbox, "MMBOX_BIN", []string{"CGO_ENABLED=1", "-tags", "seccomp netgo osusergo runc_nocriu urfave_cli_no_docs", "-ldflags", "-s -w -linkmode external -extldflags -static", "mmbox/cmd/mmbox"}},
 		{&probe, "MMBOX_PROBE", []string{"CGO_ENABLED=0", "-ldflags", "-s -w", "mmbox/test/e2e/probe"}},
 	} {
 		if *p.path = os.Getenv(p.env); *p.path != "" {
