@@ -131,6 +131,11 @@ func (b *build) copyDir(dir string, keep []string) error {
 	if err != nil {
 		return err
 	}
+	if info, err := os.Stat(dir); err != nil {
+		return err
+	} else if !info.IsDir() {
+		return fmt.Errorf("%q is not a directory: name one, or use tar for an archive", dir)
+	}
 	if len(keep) > 0 {
 		return b.copyKept(closure.New(dir), keep)
 	}

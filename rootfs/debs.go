@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -31,7 +32,9 @@ type deb struct {
 	local bool // in a repository on this host, not in our cache
 }
 
-var debName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?$`)
+var debName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?$`)
+})
 
 // aptInputs decide, with the names, which versions apt chooses.
 var aptInputs = []string{
@@ -43,7 +46,7 @@ var aptInputs = []string{
 // own packages are neither used nor changed.
 func (b *build) unpackDebs(names []string) error {
 	for _, n := range names {
-		if !debName.MatchString(n) {
+		if !debName().MatchString(n) {
 			return fmt.Errorf("package %q: not a Debian package name", n)
 		}
 	}

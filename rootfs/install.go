@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"mmbox/models"
 	"mmbox/rootfs/tree"
 )
@@ -189,7 +191,7 @@ func (in *installation) blob(source string, want models.Digest) (models.Blob, er
 	in.progress(Event{Step: "file " + source})
 	memory.begin()
 	memory.stamp(file)
-	f, err := root.Open(source)
+	f, err := root.OpenFile(source, os.O_RDONLY|unix.O_NONBLOCK, 0) // opening a fifo would wait for its writer
 	if err != nil {
 		return models.Blob{}, err
 	}

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"mmbox/models"
 	"mmbox/rootfs/tree"
 )
@@ -169,8 +171,8 @@ func TestInstallRefused(t *testing.T) {
 		"directory":           {fmt.Sprintf(infer, "/d"), map[string]string{"root/d/x": ""}, []string{`"/d" is not a file`}},
 		"data as program":     {"rootfs: [{dir: root}]\nfiles: {/m/p: {source: p}}\nrun: {infer: {args: [/m/p]}}\n", map[string]string{"root/x": "", "p": p}, []string{"all of files are data"}},
 		"foreign":             {fmt.Sprintf(infer, "/p"), map[string]string{"root/p": smallELF(t, true, "")}, []string{`"/p": made for mips`, "this machine is"}},
-		"no interpreter":      {fmt.Sprintf(infer, "/p"), map[string]string{"root/p": smallELF(t, false, "/lib/ld-x.so")}, []string{`interpreter "/lib/ld-x.so", needed by "/p"`}},
-		"no script's program": {fmt.Sprintf(infer, "/s"), map[string]string{"root/s": "#!/usr/bin/python3\n"}, []string{`interpreter of script "/s"`, "/usr/bin/python3"}},
+		"no interpreter":      {fmt.Sprintf(infer, "/p"), map[string]string{"root/p": smallELF(t, false, "/lib/ld-x.so")}, []string{`interpreter "/lib/ld-x.so", needed by "/p"`, "add the package or layer that holds it"}},
+		"no script's program": {fmt.Sprintf(infer, "/s"), map[string]string{"root/s": "#!/usr/bin/python3\n"}, []string{`interpreter of script "/s"`, "/usr/bin/python3", "add the package or layer that holds it"}},
 		"no working dir":      {"rootfs: [{dir: root}]\nrun: {serve: {args: [/p], dir: /work, protocol: lines}}\n", map[string]string{"root/p": p}, []string{"run.serve", `dir "/work": no such directory`}},
 		"wrong weights":       {"rootfs: [{dir: root}]\nfiles: {/m/w: {source: w, sha256: " + strings.Repeat("a", 64) + "}}\nrun: {infer: {args: [/p]}}\n", map[string]string{"root/p": p, "w": "weights"}, []string{`file "/m/w"`, strings.Repeat("a", 64), models.DigestOf([]byte("weights")).Hex()}},
 		"no weights":          {"rootfs: [{dir: root}]\nfiles: {/m/w: {source: w}}\nrun: {infer: {args: [/p]}}\n", map[string]string{"root/p": p}, []string{`file "/m/w"`, "no such file"}},
@@ -179,6 +181,9 @@ func TestInstallRefused(t *testing.T) {
 		"no golden input":     {fmt.Sprintf(infer, "/p") + "golden: [{input_file: gone, output: x}]\n", map[string]string{"root/p": p}, []string{`golden input "gone"`}},
 		"proc is a file":      {fmt.Sprintf(infer, "/p"), map[string]string{"root/p": p, "root/proc": ""}, []string{`"/proc" is a file`}},
 		"unknown key":         {"weights: x\n", nil, []string{"weights"}},
+		"dir is a file":       {"rootfs: [{dir: root/p}]\nrun: {infer: {args: [/p]}}\n", map[string]string{"root/p": p}, []string{`layer dir "root/p"`, "is not a directory", "use tar"}},
+		"tar is a directory":  {"rootfs: [{tar: root}]\nrun: {infer: {args: [/p]}}\n", map[string]string{"root/p": p}, []string{`layer tar "root"`, "is a directory: use dir"}},
+		"another archive":     {"rootfs: [{tar: a, sha256: " + strings.Repeat("a", 64) + "}]\nrun: {infer: {args: [/p]}}\n", map[string]string{"a": "<html>not found</html>"}, []string{strings.Repeat("a", 64), models.DigestOf([]byte("<html>not found</html>")).Hex()}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := newStore(t)
@@ -208,6 +213,20 @@ func TestInstallRefused(t *testing.T) {
 	}
 	if _, err := Install(t.Context(), newStore(t), outside, Options{}); err == nil || !strings.Contains(err.Error(), "escapes") {
 		t.Errorf("weights are a link out: %v", err)
+	}
+}
+
+// TestInstallFifo: a fifo in the place of a file is refused, and not waited for.
+func TestInstallFifo(t *testing.T) {
+	p := smallELF(t, false, "")
+	for body, name := range map[string]string{tiny: "w", "rootfs: [{tar: a.tar}]\nrun: {infer: {args: [/p]}}\n": "a.tar"} {
+		src := source(t, body, map[string]string{"root/p": p, "in.txt": ""})
+		if err := unix.Mkfifo(filepath.Join(src, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Install(t.Context(), newStore(t), src, Options{}); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+			t.Errorf("%s is a fifo: %v", name, err)
+		}
 	}
 }
 

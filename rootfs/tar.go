@@ -18,6 +18,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 
 	"mmbox/rootfs/tree"
 )
@@ -312,28 +313,70 @@ func (a *ahead) Read(p []byte) (int, error) {
 
 // unpackFile unpacks the archive at file and, where want is set, checks the archive's digest.
 func (u *unpacker) unpackFile(file, want string) error {
-	f, err := os.Open(file)
+	f, err := openRegular(file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	sum := sha256.New()
 	var r io.Reader = f
-	var sum hash.Hash
 	if want != "" {
-		sum = sha256.New()
 		r = io.TeeReader(f, sum)
 	}
 	if err := u.unpack(r); err != nil {
+		if want == "" || u.ctx.Err() != nil {
+			return err
+		}
+		// Content that is not what was asked for says more than how it failed to be an archive.
+		if wrong := u.checkDigest(file, want); wrong != nil {
+			return wrong
+		}
 		return err
 	}
-	if sum == nil {
+	if want == "" {
 		return nil
 	}
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return err
 	}
+	return sameDigest(sum, want)
+}
+
+// checkDigest reads a file once more.
+func (u *unpacker) checkDigest(file, want string) error {
+	f, err := openRegular(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, &cancelled{u.ctx, f}); err != nil {
+		return err
+	}
+	return sameDigest(sum, want)
+}
+
+func sameDigest(sum hash.Hash, want string) error {
 	if got := hex.EncodeToString(sum.Sum(nil)); got != want {
-		return fmt.Errorf("its sha256 is %s, the manifest says %s", got, want)
+		return fmt.Errorf("its sha256 is %s, the manifest says %s: fetch it again, or correct the manifest", got, want)
 	}
 	return nil
+}
+
+// openRegular opens a file and nothing else: opening a fifo would wait for its writer.
+func openRegular(file string) (*os.File, error) {
+	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%q is a directory: use dir instead of tar", file)
+	} else if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%q is not a regular file", file)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }

@@ -242,7 +242,7 @@ func hostArch() arch { return arches[goruntime.GOARCH] }
 // runs says nothing of an ELF file that this machine runs, and else what it is made for.
 func (a arch) runs(e *File) error {
 	if e.machine != a.machine || e.class != a.class {
-		return fmt.Errorf("made for %s (%s), this machine is %s (%s)", machineName(e.machine), bits(e.class), machineName(a.machine), bits(a.class))
+		return fmt.Errorf("made for %s (%s), this machine is %s (%s): bring one that is built for it", machineName(e.machine), bits(e.class), machineName(a.machine), bits(a.class))
 	}
 	return nil
 }

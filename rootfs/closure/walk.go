@@ -160,7 +160,7 @@ func (w *Walk) script(p, real string, depth int) error {
 		return fmt.Errorf("%q: script whose first line names no interpreter by an absolute path", p)
 	}
 	if err := w.programAt(fields[0], depth+1); err != nil {
-		return fmt.Errorf("interpreter of script %q: %w", p, err)
+		return fmt.Errorf("interpreter of script %q: %w%s", p, err, hint(err))
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func (w *Walk) libraries(main *library) error {
 	if main.interp != "" {
 		real, err := w.add(main.interp)
 		if err != nil {
-			return fmt.Errorf("interpreter %q, needed by %q: %w", main.interp, main.path, err)
+			return fmt.Errorf("interpreter %q, needed by %q: %w%s", main.interp, main.path, err, hint(err))
 		}
 		e, err := w.ReadELF(real)
 		if err == nil {
@@ -281,7 +281,7 @@ func (w *Walk) missing(name string, by *library, builtin []string, wrong error) 
 				err, strings.TrimPrefix(hits[0], strings.TrimSuffix(w.dir, "/")))
 		}
 	}
-	return fmt.Errorf("%w: add the package or layer that holds it", err)
+	return fmt.Errorf("%w%s", err, addLayer)
 }
 
 // try opens a candidate. An absent one and, with the reason, one of another architecture are not the library.
@@ -325,7 +325,7 @@ func (w *Walk) add(p string) (string, error) {
 	real, links, err := w.Resolve(p)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("%q: no such file in the root%s", p, dangling(links))
+			return "", fmt.Errorf("%q: %w%s", p, errAbsent, dangling(links))
 		}
 		return "", fmt.Errorf("%q: %w", p, err)
 	}
@@ -336,6 +336,18 @@ func (w *Walk) add(p string) (string, error) {
 	}
 	return real, nil
 }
+
+var errAbsent = errors.New("no such file in the root")
+
+// hint says what to do where a program's interpreter is absent.
+func hint(err error) string {
+	if errors.Is(err, errAbsent) && !strings.Contains(err.Error(), addLayer) {
+		return addLayer
+	}
+	return ""
+}
+
+const addLayer = ": add the package or layer that holds it"
 
 func dangling(links []string) string {
 	if len(links) == 0 {
