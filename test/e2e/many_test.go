@@ -18,7 +18,7 @@ func at(n int, do func(i int)) {
 // fifty is how many at once; the VM's processor is software.
 func fifty() int {
 	if inVM {
-		return 20
+		return 16
 	}
 	return 50
 }
