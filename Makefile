@@ -1,5 +1,5 @@
 # mmbox's build. The targets that people use have a line of help; the others are steps of those.
-TAGS    := seccomp netgo osusergo runc_nocriu
+TAGS    := seccomp netgo osusergo runc_nocriu urfave_cli_no_docs
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -linkmode external -extldflags -static -X main.version=$(VERSION)
 PREFIX  ?= /usr/local

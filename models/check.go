@@ -2,21 +2,21 @@ package models
 
 import (
 	"mmbox/models/internal/spell"
+	"regexp"
 
 	"fmt"
 	"net/url"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 )
 
 var (
-	debPattern    = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?$`)
-	sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	envPattern    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	debPattern    = newPattern(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?$`)
+	sha256Pattern = newPattern(`^[0-9a-f]{64}$`)
+	envPattern    = newPattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
 // sandboxDirs are mounted by every sandbox: what lies there in a root is never seen.

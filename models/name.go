@@ -4,7 +4,6 @@ import (
 	"mmbox/models/internal/spell"
 
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -16,8 +15,8 @@ const (
 
 // Their texts are patterns of the JSON Schema too.
 var (
-	namePattern    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
-	versionPattern = regexp.MustCompile(`^[0-9]+(\.[0-9]+)*(-[0-9A-Za-z]+([.-][0-9A-Za-z]+)*)?(\+[0-9A-Za-z]+([.-][0-9A-Za-z]+)*)?$`)
+	namePattern    = newPattern(`^[a-z0-9][a-z0-9._-]*$`)
+	versionPattern = newPattern(`^[0-9]+(\.[0-9]+)*(-[0-9A-Za-z]+([.-][0-9A-Za-z]+)*)?(\+[0-9A-Za-z]+([.-][0-9A-Za-z]+)*)?$`)
 )
 
 // CheckName refuses what is not a model's name: lower-case ASCII letters, digits and - . _, at most 63, the first a letter or

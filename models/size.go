@@ -5,7 +5,6 @@ import (
 
 	"fmt"
 	"math/big"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -36,7 +35,7 @@ var units = []unit{
 
 // Quantities in YAML and on the command line are decimal: no exponent, no sign, no leading zero (which YAML 1.1 reads as
 // octal), no underscore.
-var quantity = regexp.MustCompile(`^(-?)([0-9]+)(\.[0-9]+)?([A-Za-z]*)$`)
+var quantity = newPattern(`^(-?)([0-9]+)(\.[0-9]+)?([A-Za-z]*)$`)
 
 // ParseSize reads an amount of bytes: a decimal number, which may have a fraction, and a suffix: Ki Mi Gi Ti (powers of
 // 1024), k M G T (powers of 1000), each with or without a final B, or none. It refuses what is not at least one byte;

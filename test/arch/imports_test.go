@@ -14,7 +14,7 @@ import (
 
 const (
 	module = "mmbox"
-	tags   = "seccomp netgo osusergo runc_nocriu"
+	tags   = "seccomp netgo osusergo runc_nocriu urfave_cli_no_docs"
 )
 
 // listed is what the go command tells of a package.

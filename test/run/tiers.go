@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-const tags = "seccomp netgo osusergo runc_nocriu"
+const tags = "seccomp netgo osusergo runc_nocriu urfave_cli_no_docs"
 
 // staticcheck is run through the module proxy, at a version of its own, so that it is no dependency of the module.
 const staticcheck = "honnef.co/go/tools/cmd/staticcheck@v0.8.2"
