@@ -65,6 +65,9 @@ type End struct {
 	FailedStart string    `json:"failed_start,omitempty"`
 }
 
+// errDamaged says that a record cannot be read.
+var errDamaged = errors.New("its record is damaged: mmbox gc removes it")
+
 func (s *Sandbox) load() error {
 	content, err := os.ReadFile(filepath.Join(s.path(), "record.json"))
 	if err != nil {
@@ -72,10 +75,10 @@ func (s *Sandbox) load() error {
 	}
 	var r Record
 	if err := json.Unmarshal(content, &r); err != nil {
-		return fmt.Errorf("read record: %w", err)
+		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	if r.ID != s.ID {
-		return fmt.Errorf("read record: it is of %q", r.ID)
+		return fmt.Errorf("%w: it is of %q", errDamaged, r.ID)
 	}
 	s.Record = r
 	return nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +52,7 @@ func (d Dir) Sweep(ctx context.Context, dry bool) ([]Repair, error) {
 
 func (d Dir) sweepSandbox(ctx context.Context, id string, dry bool) (*Repair, error) {
 	s, err := d.Open(id)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) || errors.Is(err, errDamaged) {
 		return nil, nil // of sweepLeftovers
 	}
 	if err != nil {
@@ -88,18 +87,23 @@ func (d Dir) sweepSandbox(ctx context.Context, id string, dry bool) (*Repair, er
 	return repair, errors.Join(s.save(), s.Close())
 }
 
-// sweepDirectory removes a sandbox's directory that has no record: its creation or removal was cut short.
+// sweepDirectory removes a sandbox's directory that has no record, or one that cannot be read: its creation or removal
+// was cut short, or the machine's end did it.
 func (d Dir) sweepDirectory(ctx context.Context, id string, dry bool) (*Repair, error) {
-	if _, err := os.Stat(filepath.Join(d.path(id), "record.json")); !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	s := &Sandbox{dir: d, Record: Record{ID: id}}
+	damage := s.load()
+	if !errors.Is(damage, fs.ErrNotExist) && !errors.Is(damage, errDamaged) {
+		return nil, damage
+	}
 	if err := s.lease(); errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // being removed
 	} else if err != nil {
 		return nil, err
 	}
 	repair := &Repair{"directory", s.path(), "removed: it has no record"}
+	if errors.Is(damage, errDamaged) {
+		repair.Done = "removed: its record cannot be read"
+	}
 	if dry {
 		return repair, s.Close()
 	}
