@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"os"
@@ -60,6 +61,9 @@ func (m *mmbox) execAction(c *cli.Context) error {
 	}
 	signals, unpass := m.passed()
 	defer unpass()
+	if c.Context.Err() != nil { // a signal came before
+		return context.Cause(c.Context)
+	}
 	extra, err := s.Exec(runtime.Launch{In: m.stdin, Out: m.stdout, Err: m.stderr, Filters: m.filters()}, func(p *specs.Process) {
 		p.Args, p.Terminal = program, c.Bool("tty")
 		p.Env = merge(p.Env, env)

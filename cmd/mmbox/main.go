@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
@@ -40,15 +41,21 @@ func untilSignal(m *mmbox) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	told := make(chan struct{})
 	go func() {
+		defer close(told)
 		if _, got := <-signals; got {
 			cancel()
 		}
 	}()
-	m.interrupted = func() { signal.Stop(signals) }
-	return ctx, func() {
+	// A signal that came before has ended the context when this returns.
+	m.interrupted = sync.OnceFunc(func() {
 		signal.Stop(signals)
 		close(signals)
+		<-told
+	})
+	return ctx, func() {
+		m.interrupted()
 		cancel()
 	}
 }
