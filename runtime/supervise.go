@@ -77,23 +77,21 @@ func (s *Sandbox) Start(supervisor []string, log *os.File) (err error) {
 }
 
 // Supervise is the supervisor that Start starts: it launches the sandbox and replaces its own process by one that only
-// waits, and that executes finish, a command without its program's path that calls Finish, when the sandbox has ended.
-// It returns only when it fails.
-func (d Dir) Supervise(id string, l Launch, finish []string) error {
+// keeps the log, and that executes finish, a command without its program's path that calls Finish, when the sandbox has
+// ended. It returns only when it fails.
+func (d Dir) Supervise(id string, filters string, finish []string) error {
 	s, err := d.inherit(id)
 	if err != nil {
 		return err
 	}
 	ready := os.NewFile(readyFD, "ready")
-	if s.Record.Input {
-		if l.In, err = s.input(); err != nil {
-			return errors.Join(err, s.failed(err), ready.Close())
-		}
+	launch := Launch{Filters: filters}
+	pipe, log, err := s.output(&launch)
+	if err != nil {
+		return errors.Join(err, s.failed(err), ready.Close())
 	}
-	if _, err := s.Launch(l); err != nil {
-		return errors.Join(err, ready.Close())
-	}
-	if err := ready.Close(); err != nil {
+	_, err = s.Launch(launch)
+	if err := errors.Join(err, launch.Out.Close(), ready.Close()); err != nil {
 		return err
 	}
 	exe, err := os.Executable()
@@ -104,13 +102,50 @@ func (d Dir) Supervise(id string, l Launch, finish []string) error {
 	if err != nil {
 		return err
 	}
-	// Launch marked every descriptor to be closed; the lease must live on.
-	if _, err := unix.FcntlInt(s.own.Fd(), unix.F_SETFD, 0); err != nil {
-		return os.NewSyscallError("fcntl", err)
+	// Launch marked every descriptor to be closed; these must live on.
+	for _, f := range []*os.File{s.own, pipe, log.file} {
+		if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0); err != nil {
+			return os.NewSyscallError("fcntl", err)
+		}
 	}
-	watch := shim.Watch(s.PID, append([]string{exe}, finish...))
+	watch := shim.Watch(s.PID, shim.Log{
+		Pipe: pipe.Fd(), File: log.file.Fd(), Path: s.Log, Old: OldLog(s.Log), Size: log.size, Most: logSize,
+	}, append([]string{exe}, finish...))
 	err = unix.Exec("/proc/self/fd/"+strconv.Itoa(int(self.Fd())), watch, os.Environ())
 	return os.NewSyscallError("execve", err)
+}
+
+// logSize is the size in bytes at which a log gets its second name and a new one begins.
+const logSize = 16 << 20
+
+// OldLog is the second name of a log that was full: it then begins anew.
+func OldLog(path string) string { return path + ".1" }
+
+// A logFile is a log open at its end.
+type logFile struct {
+	file *os.File
+	size int64
+}
+
+// output gives a detached program its standard streams. It prints to a pipe and not to the log itself, in which it could
+// otherwise seek, which it could cut short or make as large as the disk.
+func (s *Sandbox) output(l *Launch) (pipe *os.File, log logFile, err error) {
+	if s.Record.Input {
+		if l.In, err = s.input(); err != nil {
+			return nil, log, err
+		}
+	}
+	if log.file, err = os.OpenFile(s.Log, os.O_WRONLY|os.O_CREATE, 0o600); err != nil {
+		return nil, log, fmt.Errorf("open log: %w", err)
+	}
+	if log.size, err = log.file.Seek(0, io.SeekEnd); err != nil {
+		return nil, log, fmt.Errorf("open log: %w", err)
+	}
+	if pipe, l.Out, err = os.Pipe(); err != nil {
+		return nil, log, err
+	}
+	l.Err = l.Out
+	return pipe, log, nil
 }
 
 // Input is the path of the pipe that a detached sandbox reads as its standard input, if its record says that it has one.
@@ -281,7 +316,7 @@ func (s *Sandbox) Delete(ctx context.Context) error {
 		return errors.Join(err, s.Close())
 	}
 	if s.Log != "" {
-		if err := removeIfThere(s.Log); err != nil {
+		if err := errors.Join(removeIfThere(s.Log), removeIfThere(OldLog(s.Log))); err != nil {
 			return errors.Join(err, s.Close())
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"time"
@@ -103,16 +102,4 @@ func logFile(path string) (*os.File, error) {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	return file, nil
-}
-
-// readLog opens a sandbox's log to be read.
-func readLog(s *runtime.Sandbox) (*os.File, error) {
-	if s.Log == "" {
-		return nil, withHint(fmt.Errorf("sandbox %q has no log", s.ID), "it runs in the foreground: its output goes to the terminal that started it")
-	}
-	file, err := os.Open(s.Log)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("sandbox %q: its log %s is gone: %w", s.ID, s.Log, err)
-	}
-	return file, err
 }

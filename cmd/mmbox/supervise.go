@@ -2,8 +2,6 @@ package main
 
 import (
 	"github.com/urfave/cli/v2"
-
-	"mmbox/runtime"
 )
 
 // supervise is not for people: start runs it for each sandbox.
@@ -26,8 +24,7 @@ func (m *mmbox) supervise() *cli.Command {
 				return dir.Finish(args[0])
 			}
 			m.interrupted()
-			launch := runtime.Launch{Out: m.stdout, Err: m.stderr, Filters: m.filters()}
-			return dir.Supervise(args[0], launch, []string{"--state", m.settings.state, "supervise", "--finish", args[0]})
+			return dir.Supervise(args[0], m.filters(), []string{"--state", m.settings.state, "supervise", "--finish", args[0]})
 		},
 	}
 }

@@ -5,7 +5,8 @@
 #define INLINE static inline __attribute__((always_inline))
 
 #if defined(__x86_64__)
-enum { sys_read = 0, sys_write = 1, sys_poll = 7, sys_execve = 59, sys_exit = 60, sys_fcntl = 72, sys_prctl = 157, sys_waitid = 247, sys_seccomp = 317 };
+enum { sys_read = 0, sys_write = 1, sys_poll = 7, sys_execve = 59, sys_exit = 60, sys_fcntl = 72, sys_prctl = 157, sys_seccomp = 317, sys_pidfd_open = 434,
+       sys_openat = 257, sys_renameat = 264 /* renameat */, sys_dup3 = 292, sys_close = 3 };
 
 INLINE long call(long n, long a, long b, long c, long d, long e) {
 	long r;
@@ -21,7 +22,8 @@ __asm__(".pushsection mmbox_shim,\"ax\",@progbits\n"
         "mmbox_shim_start: xor %ebp,%ebp; mov %rsp,%rdi; and $-16,%rsp; call mmbox_shim_main\n"
         ".popsection");
 #elif defined(__aarch64__)
-enum { sys_read = 63, sys_write = 64, sys_poll = 73 /* ppoll */, sys_execve = 221, sys_exit = 93, sys_fcntl = 25, sys_prctl = 167, sys_waitid = 95, sys_seccomp = 277 };
+enum { sys_read = 63, sys_write = 64, sys_poll = 73 /* ppoll */, sys_execve = 221, sys_exit = 93, sys_fcntl = 25, sys_prctl = 167, sys_seccomp = 277, sys_pidfd_open = 434,
+       sys_openat = 56, sys_renameat = 38, sys_dup3 = 24, sys_close = 57 };
 
 INLINE long call(long n, long a, long b, long c, long d, long e) {
 	register long x8 __asm__("x8") = n;
@@ -43,8 +45,9 @@ __asm__(".pushsection mmbox_shim,\"ax\",@progbits\n"
 #error "mmbox knows amd64 and arm64"
 #endif
 
-enum { fd_self = 3, fd_status = 4, fd_filter = 5 };
-enum { set_fd_flags = 2 /* F_SETFD */, cloexec = 1, pdeathsig = 1, sigkill = 9, pollerr = 8, wexited = 4, wnowait = 0x1000000, p_pid = 1, eintr = 4 };
+enum { fd_self = 3, fd_status = 4, fd_filter = 5 }; // of seal
+enum { set_fd_flags = 2 /* F_SETFD */, cloexec = 1, pdeathsig = 1, sigkill = 9, pollin = 1, pollerr = 8, eintr = 4 };
+enum { at_fdcwd = -100, o_wronly = 1, o_creat = 0100, o_trunc = 01000, owner_only = 0600 };
 
 struct program { // struct sock_fprog of linux/filter.h
 	unsigned short length;
@@ -63,24 +66,30 @@ INLINE void fail(long status) {
 	call(sys_exit, 127, 0, 0, 0, 0);
 }
 
+// wait_for waits until one of two descriptors can be read or has ended; a negative one is left out. With now it only looks.
+INLINE void wait_for(struct pollfd_ *p, int now) {
+#if defined(__aarch64__)
+	long zero[2];
+	zero[0] = zero[1] = 0;
+	call(sys_poll, (long)p, 2, now ? (long)zero : 0, 0, 0);
+#else
+	call(sys_poll, (long)p, 2, now ? 0 : -1, 0, 0);
+#endif
+}
+
 // die_with_parent ends this process when the one that made it ends. The parent may be gone already: then nobody holds
 // the other end of the status pipe.
 INLINE void die_with_parent(void) {
-	struct pollfd_ p;
+	struct pollfd_ p[2];
 	long r = call(sys_prctl, pdeathsig, sigkill, 0, 0, 0);
 	if (r < 0)
 		fail(r);
-	p.fd = fd_status;
-	p.events = 0;
-	p.revents = 0;
-#if defined(__aarch64__)
-	long now[2];
-	now[0] = now[1] = 0;
-	call(sys_poll, (long)&p, 1, (long)now, 0, 0);
-#else
-	call(sys_poll, (long)&p, 1, 0, 0, 0);
-#endif
-	if (p.revents & pollerr)
+	p[0].fd = fd_status;
+	p[1].fd = -1;
+	p[0].events = p[1].events = 0;
+	p[0].revents = p[1].revents = 0;
+	wait_for(p, 1);
+	if (p[0].revents & pollerr)
 		call(sys_exit, 125, 0, 0, 0, 0);
 }
 
@@ -118,17 +127,67 @@ INLINE void seal(char **argv, char **envp) {
 	fail(call(sys_execve, (long)argv[2], (long)(argv + 3), (long)envp, 0, 0));
 }
 
-// watch waits for a child to end, leaves it unreaped and executes the program that records the end.
+INLINE long number(const char *digit) {
+	long n = 0;
+	for (; *digit; digit++)
+		n = n * 10 + (*digit - '0');
+	return n;
+}
+
+// log writes what a program printed. What the disk does not take is dropped: the program is not to wait for it.
+INLINE void log_bytes(long fd, const char *bytes, long n) {
+	while (n > 0) {
+		long r = call(sys_write, fd, (long)bytes, n, 0, 0);
+		if (r == -eintr)
+			continue;
+		if (r <= 0)
+			return;
+		bytes += r;
+		n -= r;
+	}
+}
+
+// rotate gives a full log its second name, which replaces an older one, and begins anew.
+INLINE void rotate(long log, const char *path, const char *old) {
+	long fd;
+	if (call(sys_renameat, at_fdcwd, (long)path, at_fdcwd, (long)old, 0) < 0)
+		return;
+	fd = call(sys_openat, at_fdcwd, (long)path, o_wronly | o_creat | o_trunc, owner_only, 0);
+	if (fd < 0)
+		return;
+	call(sys_dup3, fd, log, 0, 0, 0);
+	call(sys_close, fd, 0, 0, 0, 0);
+}
+
+// watch keeps a program's log until the program has ended and all that it printed is written, leaves it unreaped and
+// executes the program that records the end.
+// Its arguments: the program's process id, the descriptors of the pipe it prints to and of its log, the log's path, its
+// second name, its size now, its largest size, and what to execute.
 INLINE void watch(char **argv, char **envp) {
-	long pid = 0, r;
-	char info[128]; // siginfo_t
-	char *digit;
-	for (digit = argv[2]; *digit; digit++)
-		pid = pid * 10 + (*digit - '0');
-	do {
-		r = call(sys_waitid, p_pid, pid, (long)info, wexited | wnowait, 0);
-	} while (r == -eintr);
-	call(sys_execve, (long)argv[3], (long)(argv + 3), (long)envp, 0, 0);
+	struct pollfd_ p[2];
+	char bytes[16384];
+	long pipe = number(argv[3]), log = number(argv[4]), size = number(argv[7]), most = number(argv[8]), n;
+	p[0].fd = (int)pipe;
+	p[1].fd = (int)call(sys_pidfd_open, number(argv[2]), 0, 0, 0, 0);
+	p[0].events = p[1].events = pollin;
+	while (p[0].fd >= 0 || p[1].fd >= 0) {
+		p[0].revents = p[1].revents = 0;
+		wait_for(p, 0);
+		if (p[0].revents) {
+			n = call(sys_read, pipe, (long)bytes, sizeof bytes, 0, 0);
+			if (n > 0) {
+				if (size + n > most) {
+					rotate(log, argv[5], argv[6]);
+					size = 0;
+				}
+				log_bytes(log, bytes, n);
+				size += n;
+			} else if (n != -eintr)
+				p[0].fd = -1; // nobody is left who could write
+		} else if (p[1].revents)
+			p[0].fd = p[1].fd = -1;
+	}
+	call(sys_execve, (long)argv[9], (long)(argv + 9), (long)envp, 0, 0);
 	call(sys_exit, 125, 0, 0, 0, 0);
 }
 
@@ -138,7 +197,7 @@ SECTION __attribute__((noreturn, visibility("hidden"))) void mmbox_shim_main(lon
 	char **envp = argv + argc + 1;
 	if (argc > 3 && argv[1][0] == 's')
 		seal(argv, envp);
-	if (argc > 3 && argv[1][0] == 'w')
+	if (argc > 9 && argv[1][0] == 'w')
 		watch(argv, envp);
 	call(sys_exit, 125, 0, 0, 0, 0);
 	__builtin_unreachable();

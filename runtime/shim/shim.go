@@ -40,10 +40,19 @@ func Seal(path string, args []string, filter bool) []string {
 	return append([]string{Self, flags, path}, args...)
 }
 
-// Watch returns the arguments that make the program wait until its child pid has ended, and then, with the child still
-// unreaped, execute args.
-func Watch(pid int, args []string) []string {
-	return append([]string{"mmbox: supervisor", "w", strconv.Itoa(pid)}, args...)
+// A Log is where a program's output goes. The caller owns the descriptors, which must survive an exec.
+type Log struct {
+	Pipe, File uintptr // what the program prints to, read; and the file, positioned at its end
+	Path, Old  string  // of the file, and the name it gets when it is full, which an older one loses
+	Size, Most int64   // of the file now, and at most
+}
+
+// Watch returns the arguments that make the program write what its child pid prints to a log until the child has ended,
+// and then, with the child still unreaped, execute args.
+func Watch(pid int, log Log, args []string) []string {
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	return append([]string{"mmbox: supervisor", "w", strconv.Itoa(pid), number(int64(log.Pipe)), number(int64(log.File)),
+		log.Path, log.Old, number(log.Size), number(log.Most)}, args...)
 }
 
 // File returns the program as a sealed memory file, whose content nobody can change. The caller closes it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -108,19 +109,83 @@ func TestFileIsSealed(t *testing.T) {
 	}
 }
 
-func TestWatchLeavesTheChildToTheProgram(t *testing.T) {
+// watched has a shell replace itself by the shim, which watches what the shell had started, and then executes program.
+func watched(t *testing.T, most int64, child string, program ...string) (logs [2]string, out string) {
+	t.Helper()
 	file, err := File()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	// The shell's child ends; the shim, having replaced the shell, waits for it and executes grep, which finds it
-	// unreaped.
-	script := `sh -c 'exit 7' & exec "/proc/self/fd/3" w $! /bin/grep -c zombie /proc/$!/status`
+	path := filepath.Join(t.TempDir(), "log")
+	log, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := log.WriteString("old\n"); err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	// The child's id is known to the shell only: it stands in for the one that Watch is given here.
+	args := Watch(999999, Log{Pipe: 4, File: 5, Path: path, Old: path + ".1", Size: 4, Most: most}, program)
+	script := `sh -c '` + child + `' >&6 6>&- 3<&- 4<&- 5>&- & exec 6>&- 3<&3; exec /proc/self/fd/3`
+	for _, a := range args[1:] {
+		if a == "999999" {
+			a = "$!"
+		}
+		script += " " + a
+	}
 	cmd := exec.Command("/bin/sh", "-c", script)
-	cmd.ExtraFiles = []*os.File{file}
-	out, err := cmd.Output()
-	if err != nil || string(out) != "1\n" {
-		t.Fatalf("output %q, %v; want one zombie", out, err)
+	cmd.ExtraFiles = []*os.File{file, r, log, w}
+	cmd.Stderr = os.Stderr
+	started := cmd.Start
+	var stdout strings.Builder
+	cmd.Stdout = &stdout
+	if err := started(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v: %s", err, stdout.String())
+	}
+	for i, name := range []string{path + ".1", path} {
+		content, err := os.ReadFile(name)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		logs[i] = string(content)
+	}
+	return logs, stdout.String()
+}
+
+func TestWatchLeavesTheChildToTheProgram(t *testing.T) {
+	logs, out := watched(t, 1<<20, "echo said; exit 7", "/bin/grep", "-c", "zombie", "/proc/$!/status")
+	if out != "1\n" {
+		t.Errorf("output %q; want one zombie", out)
+	}
+	if logs != [2]string{"", "old\nsaid\n"} {
+		t.Errorf("logs %q", logs)
+	}
+}
+
+func TestWatchWritesAllAndBoundsTheLog(t *testing.T) {
+	logs, _ := watched(t, 1<<16, "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; echo last", "/bin/true")
+	if len(logs[0]) > 1<<16 || len(logs[1]) > 1<<16 || len(logs[0]) < 1<<15 {
+		t.Errorf("sizes %d and %d", len(logs[0]), len(logs[1]))
+	}
+	if !strings.HasSuffix(logs[1], "line 19999\nlast\n") {
+		t.Errorf("the end is missing: %q", logs[1][max(0, len(logs[1])-40):])
+	}
+	// Nothing is lost between the two files.
+	lines := strings.Split(strings.TrimSpace(logs[0]+logs[1]), "\n")
+	for i := len(lines) - 2; i > 1; i-- {
+		if want := "line " + strconv.Itoa(19999-(len(lines)-2-i)); lines[i] != want {
+			t.Fatalf("line %d is %q, not %q", i, lines[i], want)
+		}
 	}
 }
