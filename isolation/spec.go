@@ -174,8 +174,12 @@ var maskedPaths = []string{
 // readonlyPaths are where /proc lets root change the host.
 var readonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 
-// rlimits never pass a usual hard limit, since raising one needs CAP_SYS_RESOURCE.
+// rlimits bound what the kernel counts per user of the host, and not per sandbox or cgroup: without them one sandbox
+// could use up what others, and root, need.
 var rlimits = []specs.POSIXRlimit{
-	{Type: "RLIMIT_NOFILE", Soft: 1024, Hard: 1024},
 	{Type: "RLIMIT_CORE", Soft: 0, Hard: 0},
+	{Type: "RLIMIT_MEMLOCK", Soft: 64 << 10, Hard: 64 << 10},
+	{Type: "RLIMIT_MSGQUEUE", Soft: 0, Hard: 0},
+	{Type: "RLIMIT_NOFILE", Soft: 1024, Hard: 1024},
+	{Type: "RLIMIT_SIGPENDING", Soft: 256, Hard: 256},
 }

@@ -45,7 +45,21 @@ func OpenDir(root string) (Dir, error) {
 	if err != nil {
 		return Dir{}, fmt.Errorf("open state %s: %w", root, err)
 	}
-	return Dir{root: filepath.Clean(root), host: host}, nil
+	if root, err = resolved(root); err != nil {
+		return Dir{}, fmt.Errorf("open state %s: %w", root, err)
+	}
+	return Dir{root: root, host: host}, nil
+}
+
+// resolved follows the symbolic links of a path as far as it exists: the cgroups of a state directory are named after it,
+// so that it must have one name.
+func resolved(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) || filepath.Dir(path) == path {
+		return real, err
+	}
+	parent, err := resolved(filepath.Dir(path))
+	return filepath.Join(parent, filepath.Base(path)), err
 }
 
 // Host returns the host's cgroup hierarchies as they were when d was opened.

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -17,8 +18,9 @@ type Extra struct {
 }
 
 // Exec starts one more process in a running sandbox, under the sandbox's own policy: change may set its arguments,
-// environment, directory and terminal. It returns ErrStopped or ErrPaused, wrapped, or an ExecError in a LaunchError.
-func (s *Sandbox) Exec(l Launch, change func(*specs.Process)) (*Extra, error) {
+// environment, directory and terminal. It returns ErrStopped or ErrPaused, wrapped, or an ExecError in a LaunchError. The
+// context ends a start that does not come to its end: programs in the sandbox can stop others of their user.
+func (s *Sandbox) Exec(ctx context.Context, l Launch, change func(*specs.Process)) (*Extra, error) {
 	status, err := s.Status()
 	if err != nil {
 		return nil, err
@@ -30,14 +32,14 @@ func (s *Sandbox) Exec(l Launch, change func(*specs.Process)) (*Extra, error) {
 	default:
 		return nil, fmt.Errorf("sandbox %q: %w", s.ID, ErrStopped)
 	}
-	extra, err := s.exec(l, change)
+	extra, err := s.exec(ctx, l, change)
 	if err != nil {
 		return nil, &LaunchError{ID: s.ID, Code: exitCode(err), Err: err}
 	}
 	return extra, nil
 }
 
-func (s *Sandbox) exec(l Launch, change func(*specs.Process)) (*Extra, error) {
+func (s *Sandbox) exec(ctx context.Context, l Launch, change func(*specs.Process)) (*Extra, error) {
 	spec, err := s.spec()
 	if err != nil {
 		return nil, err
@@ -61,8 +63,13 @@ func (s *Sandbox) exec(l Launch, change func(*specs.Process)) (*Extra, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := step.executed(); err != nil {
-		// The shim has exited. Left unreaped, it would keep the sandbox's PID namespace from ending.
+	kill := context.AfterFunc(ctx, func() { _ = unix.Kill(pid, unix.SIGKILL) }) // its number is its own until it is reaped
+	err = step.executed()
+	if killed := !kill(); killed && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		// The shim has exited or been killed. Left unreaped, it would keep the sandbox's PID namespace from ending.
 		_, reaped := reap(pid)
 		return nil, errors.Join(err, reaped)
 	}

@@ -221,7 +221,7 @@ func TestExec(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	extra, err := s.Exec(Launch{Out: w, Err: w, Filters: b.filters()}, func(p *specs.Process) {
+	extra, err := s.Exec(context.Background(), Launch{Out: w, Err: w, Filters: b.filters()}, func(p *specs.Process) {
 		p.Args = []string{"/bin/sh", "-c", "id -u; cat /proc/self/status /proc/1/cmdline; exit 5"}
 	})
 	w.Close()
@@ -237,7 +237,7 @@ func TestExec(t *testing.T) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
 	}
-	if _, err := s.Exec(Launch{Filters: b.filters()}, func(p *specs.Process) { p.Args = []string{"/nothing"} }); err == nil {
+	if _, err := s.Exec(context.Background(), Launch{Filters: b.filters()}, func(p *specs.Process) { p.Args = []string{"/nothing"} }); err == nil {
 		t.Error("executing nothing gave no error")
 	}
 	if err := s.Signal(unix.SIGKILL); err != nil {

@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -53,7 +52,7 @@ func prepare(spec *specs.Spec, config *configs.Config, l Launch) (_ *step, err e
 		if err != nil {
 			return nil, err
 		}
-		file, err := memoryFile(filter)
+		file, err := shim.FilterFile(filter)
 		if err != nil {
 			return nil, err
 		}
@@ -69,6 +68,9 @@ func prepare(spec *specs.Spec, config *configs.Config, l Launch) (_ *step, err e
 		s.console, err = newConsole(s.process)
 		return s, err
 	}
+	if err := refuseDirectories(l); err != nil {
+		return nil, err
+	}
 	// A nil *os.File must not become a reader that is not nil.
 	if l.In != nil {
 		s.process.Stdin = l.In
@@ -80,6 +82,23 @@ func prepare(spec *specs.Spec, config *configs.Config, l Launch) (_ *step, err e
 		s.process.Stderr = l.Err
 	}
 	return s, nil
+}
+
+// refuseDirectories keeps a directory of the host out of a sandbox: from an open one a program reaches all below.
+func refuseDirectories(l Launch) error {
+	for name, file := range map[string]*os.File{"input": l.In, "output": l.Out, "error": l.Err} {
+		if file == nil {
+			continue
+		}
+		info, err := file.Stat()
+		if err != nil {
+			return fmt.Errorf("standard %s: %w", name, err)
+		}
+		if info.IsDir() {
+			return fmt.Errorf("standard %s is a directory, %s: give a file", name, file.Name())
+		}
+	}
+	return nil
 }
 
 // processOf turns a process into libcontainer's form of it, as far as its conversion of a specification leaves that to
@@ -98,9 +117,23 @@ func processOf(p *specs.Process) (*libcontainer.Process, error) {
 		if !ok {
 			return nil, fmt.Errorf("resource limit %q: not one of getrlimit(2)", limit.Type)
 		}
-		process.Rlimits = append(process.Rlimits, configs.Rlimit{Type: number, Soft: limit.Soft, Hard: limit.Hard})
+		most, err := ownLimit(number)
+		if err != nil {
+			return nil, fmt.Errorf("resource limit %q: %w", limit.Type, err)
+		}
+		process.Rlimits = append(process.Rlimits, configs.Rlimit{Type: number, Soft: min(limit.Soft, most), Hard: min(limit.Hard, most)})
 	}
 	return process, nil
+}
+
+// ownLimit is this process's own hard limit: a program gets no more than its caller has, since raising a limit needs a
+// capability that root may lack.
+func ownLimit(number int) (uint64, error) {
+	var own unix.Rlimit
+	if err := unix.Getrlimit(number, &own); err != nil {
+		return 0, os.NewSyscallError("getrlimit", err)
+	}
+	return own.Max, nil
 }
 
 // rlimits are the numbers of resource limits. Source: getrlimit(2), asm-generic/resource.h.
@@ -148,20 +181,4 @@ func closeAll(files []*os.File) []*os.File {
 		}
 	}
 	return nil
-}
-
-// memoryFile returns a file of memory with this content, to be read from its beginning.
-func memoryFile(content []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate("mmbox-filter", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("memfd_create", err)
-	}
-	file := os.NewFile(uintptr(fd), "mmbox-filter")
-	if _, err := file.Write(content); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return file, nil
 }

@@ -94,7 +94,8 @@ func (d Dir) Supervise(id string, filters string, finish []string) error {
 	if err := errors.Join(err, launch.Out.Close(), ready.Close()); err != nil {
 		return err
 	}
-	exe, err := os.Executable()
+	// The binary may be replaced or removed while the sandbox lives; an open one stays.
+	exe, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return err
 	}
@@ -103,17 +104,20 @@ func (d Dir) Supervise(id string, filters string, finish []string) error {
 		return err
 	}
 	// Launch marked every descriptor to be closed; these must live on.
-	for _, f := range []*os.File{s.own, pipe, log.file} {
+	for _, f := range []*os.File{s.own, pipe, log.file, exe} {
 		if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0); err != nil {
 			return os.NewSyscallError("fcntl", err)
 		}
 	}
 	watch := shim.Watch(s.PID, shim.Log{
 		Pipe: pipe.Fd(), File: log.file.Fd(), Path: s.Log, Old: OldLog(s.Log), Size: log.size, Most: logSize,
-	}, append([]string{exe}, finish...))
-	err = unix.Exec("/proc/self/fd/"+strconv.Itoa(int(self.Fd())), watch, os.Environ())
+	}, descriptorPath(exe), append([]string{os.Args[0]}, finish...))
+	err = unix.Exec(descriptorPath(self), watch, os.Environ())
 	return os.NewSyscallError("execve", err)
 }
+
+// descriptorPath is a path to an open file of this process, for this process.
+func descriptorPath(f *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(f.Fd())) }
 
 // logSize is the size in bytes at which a log gets its second name and a new one begins.
 const logSize = 16 << 20

@@ -63,3 +63,22 @@ func TestSweep(t *testing.T) {
 	}
 	b.delete(s)
 }
+
+// A state directory has one name, whichever way leads to it.
+func TestOpenDirFollowsLinks(t *testing.T) {
+	b := newBench(t)
+	s := b.create("test", "/bin/sh")
+	alias := filepath.Join(t.TempDir(), "alias")
+	if err := os.Symlink(filepath.Dir(b.dir.root), alias); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(alias, "state"), filepath.Join(alias, "none/yet")} {
+		d, err := OpenDir(path)
+		if want := filepath.Join(filepath.Dir(b.dir.root), strings.TrimPrefix(path, alias)); err != nil || d.root != want {
+			t.Errorf("%s: %s, %v; want %s", path, d.root, err, want)
+		}
+	}
+	if err := s.Abandon(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -59,12 +59,7 @@ func (m *mmbox) execAction(c *cli.Context) error {
 	if program[0], err = lookPath(root, program[0], isolation.Path); err != nil {
 		return err
 	}
-	signals, unpass := m.passed()
-	defer unpass()
-	if c.Context.Err() != nil { // a signal came before
-		return context.Cause(c.Context)
-	}
-	extra, err := s.Exec(runtime.Launch{In: m.stdin, Out: m.stdout, Err: m.stderr, Filters: m.filters()}, func(p *specs.Process) {
+	extra, err := s.Exec(c.Context, runtime.Launch{In: m.stdin, Out: m.stdout, Err: m.stderr, Filters: m.filters()}, func(p *specs.Process) {
 		p.Args, p.Terminal = program, c.Bool("tty")
 		p.Env = merge(p.Env, env)
 		if dir := c.String("workdir"); dir != "" {
@@ -73,6 +68,11 @@ func (m *mmbox) execAction(c *cli.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	signals, unpass := m.passed()
+	defer unpass()
+	if c.Context.Err() != nil { // a signal came before
+		return errors.Join(context.Cause(c.Context), extra.Signal(unix.SIGKILL))
 	}
 	code, err := m.attend(extra, signals)
 	if err != nil {

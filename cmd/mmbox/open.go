@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
@@ -64,5 +65,20 @@ func (m *mmbox) find(ctx context.Context, ref string) (_ *installed, err error) 
 			"install it again: mmbox install %s", in.Source)
 	}
 	in.root = trees.Root(in.Root)
-	return in, nil
+	return in, reachable(in.root)
+}
+
+// reachable returns an error for a directory that a sandbox's user, who is nobody on the host, cannot get to.
+func reachable(path string) error {
+	for dir := path; dir != "/"; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o001 == 0 {
+			return withHint(fmt.Errorf("root file system %s: directory %s cannot be searched by others, and a sandbox's user is nobody on the host", path, dir),
+				"chmod o+x %s, or keep models elsewhere with --root", dir)
+		}
+	}
+	return nil
 }

@@ -5,7 +5,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 #if defined(__x86_64__)
-enum { sys_read = 0, sys_write = 1, sys_poll = 7, sys_execve = 59, sys_exit = 60, sys_fcntl = 72, sys_prctl = 157, sys_seccomp = 317, sys_pidfd_open = 434,
+enum { sys_read = 0, sys_write = 1, sys_poll = 7, sys_execve = 59, sys_exit = 60, sys_fcntl = 72, sys_sigaction = 13, sys_sigprocmask = 14, sys_prctl = 157, sys_seccomp = 317, sys_pidfd_open = 434,
        sys_openat = 257, sys_renameat = 264 /* renameat */, sys_dup3 = 292, sys_close = 3 };
 
 INLINE long call(long n, long a, long b, long c, long d, long e) {
@@ -22,7 +22,7 @@ __asm__(".pushsection mmbox_shim,\"ax\",@progbits\n"
         "mmbox_shim_start: xor %ebp,%ebp; mov %rsp,%rdi; and $-16,%rsp; call mmbox_shim_main\n"
         ".popsection");
 #elif defined(__aarch64__)
-enum { sys_read = 63, sys_write = 64, sys_poll = 73 /* ppoll */, sys_execve = 221, sys_exit = 93, sys_fcntl = 25, sys_prctl = 167, sys_seccomp = 277, sys_pidfd_open = 434,
+enum { sys_read = 63, sys_write = 64, sys_poll = 73 /* ppoll */, sys_execve = 221, sys_exit = 93, sys_fcntl = 25, sys_sigaction = 134, sys_sigprocmask = 135, sys_prctl = 167, sys_seccomp = 277, sys_pidfd_open = 434,
        sys_openat = 56, sys_renameat = 38, sys_dup3 = 24, sys_close = 57 };
 
 INLINE long call(long n, long a, long b, long c, long d, long e) {
@@ -112,12 +112,25 @@ INLINE void load_filter(void) {
 		fail(r);
 }
 
+// reset_signals gives the program no blocked and no ignored signals, whatever the caller of our command had.
+INLINE void reset_signals(void) {
+	struct {
+		long handler, flags, restorer, mask;
+	} usual;
+	long none = 0, signal;
+	usual.handler = usual.flags = usual.restorer = usual.mask = 0;
+	for (signal = 1; signal <= 64; signal++)
+		call(sys_sigaction, signal, (long)&usual, 0, sizeof none, 0); // SIGKILL and SIGSTOP refuse: they are as usual
+	call(sys_sigprocmask, 2 /* SIG_SETMASK */, (long)&none, 0, sizeof none, 0);
+}
+
 // seal is the last step inside a sandbox.
 INLINE void seal(char **argv, char **envp) {
 	char *flag;
 	long fd;
 	for (fd = fd_self; fd <= fd_filter; fd++)
 		call(sys_fcntl, fd, set_fd_flags, cloexec, 0, 0); // a descriptor that was not given is no error
+	reset_signals();
 	for (flag = argv[1] + 1; *flag; flag++) {
 		if (*flag == 'd')
 			die_with_parent();
@@ -162,7 +175,7 @@ INLINE void rotate(long log, const char *path, const char *old) {
 // watch keeps a program's log until the program has ended and all that it printed is written, leaves it unreaped and
 // executes the program that records the end.
 // Its arguments: the program's process id, the descriptors of the pipe it prints to and of its log, the log's path, its
-// second name, its size now, its largest size, and what to execute.
+// second name, its size now, its largest size, what to execute, and that program's own arguments.
 INLINE void watch(char **argv, char **envp) {
 	struct pollfd_ p[2];
 	char bytes[16384];
@@ -187,7 +200,7 @@ INLINE void watch(char **argv, char **envp) {
 		} else if (p[1].revents)
 			p[0].fd = p[1].fd = -1;
 	}
-	call(sys_execve, (long)argv[9], (long)(argv + 9), (long)envp, 0, 0);
+	call(sys_execve, (long)argv[9], (long)(argv + 10), (long)envp, 0, 0);
 	call(sys_exit, 125, 0, 0, 0, 0);
 }
 
@@ -197,7 +210,7 @@ SECTION __attribute__((noreturn, visibility("hidden"))) void mmbox_shim_main(lon
 	char **envp = argv + argc + 1;
 	if (argc > 3 && argv[1][0] == 's')
 		seal(argv, envp);
-	if (argc > 9 && argv[1][0] == 'w')
+	if (argc > 10 && argv[1][0] == 'w')
 		watch(argv, envp);
 	call(sys_exit, 125, 0, 0, 0, 0);
 	__builtin_unreachable();

@@ -12,7 +12,9 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"unsafe"
@@ -48,11 +50,11 @@ type Log struct {
 }
 
 // Watch returns the arguments that make the program write what its child pid prints to a log until the child has ended,
-// and then, with the child still unreaped, execute args.
-func Watch(pid int, log Log, args []string) []string {
+// and then, with the child still unreaped, execute path with args, the first of which is the name it runs by.
+func Watch(pid int, log Log, path string, args []string) []string {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return append([]string{"mmbox: supervisor", "w", strconv.Itoa(pid), number(int64(log.Pipe)), number(int64(log.File)),
-		log.Path, log.Old, number(log.Size), number(log.Most)}, args...)
+		log.Path, log.Old, number(log.Size), number(log.Most), path}, args...)
 }
 
 // File returns the program as a sealed memory file, whose content nobody can change. The caller closes it.
@@ -69,12 +71,44 @@ func File() (*os.File, error) {
 		file.Close()
 		return nil, fmt.Errorf("make shim: %w", err)
 	}
-	const seals = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
-	if _, err := unix.FcntlInt(file.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+	// Whoever may not read a program cannot look into its process either: the kernel makes it undumpable, and its
+	// descriptors in /proc root's. Otherwise a process in the sandbox could reopen the filter of one that is just being
+	// executed, and write another one.
+	if err := file.Chmod(0o711); err != nil {
 		file.Close()
-		return nil, fmt.Errorf("seal shim: %w", os.NewSyscallError("fcntl", err))
+		return nil, fmt.Errorf("make shim: %w", err)
+	}
+	if err := freeze(file); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("make shim: %w", err)
 	}
 	return file, nil
+}
+
+// FilterFile returns a filter as a sealed memory file, which only root can open, to be read from its beginning. The
+// caller closes it.
+func FilterFile(filter []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("mmbox-filter", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("pass filter: %w", os.NewSyscallError("memfd_create", err))
+	}
+	file := os.NewFile(uintptr(fd), "mmbox-filter")
+	_, err = file.Write(filter)
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err := errors.Join(err, file.Chmod(0o400), freeze(file)); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("pass filter: %w", err)
+	}
+	return file, nil
+}
+
+// freeze seals a memory file: nobody can change it any more.
+func freeze(file *os.File) error {
+	const seals = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
+	_, err := unix.FcntlInt(file.Fd(), unix.F_ADD_SEALS, seals)
+	return os.NewSyscallError("fcntl", err)
 }
 
 // image is the program: an ELF header, one loadable segment that holds it and the code, and a note that the stack is

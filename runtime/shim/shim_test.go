@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -92,6 +93,51 @@ func TestSealLoadsFilter(t *testing.T) {
 	}
 }
 
+// While the shim runs as a sandbox's user, others of that user must not get at its descriptors: they could write a filter
+// of their own into it.
+func TestShimIsOutOfReachOfItsOwnUser(t *testing.T) {
+	file, err := File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd := &exec.Cmd{
+		Path: "/proc/self/fd/" + strconv.Itoa(int(file.Fd())), Args: Seal("/bin/true", []string{"true"}, true),
+		ExtraFiles:  []*os.File{file, w, r}, // the filter is a pipe: the shim waits for it
+		SysProcAttr: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65533, Gid: 65533}},
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	path := "/proc/" + strconv.Itoa(cmd.Process.Pid) + "/fd"
+	look := exec.Command("/bin/sh", "-c", "ls -l "+path+"; echo x >"+path+"/5; grep -c . /proc/"+strconv.Itoa(cmd.Process.Pid)+"/environ")
+	look.SysProcAttr = cmd.SysProcAttr
+	out, err := look.CombinedOutput()
+	if err == nil || strings.Count(string(out), "ermission denied") != 3 {
+		t.Errorf("another process of the same user looked: %v\n%s", err, out)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	cmd.Wait()
+	w.Close()
+}
+
+// The caller's blocked and ignored signals are not the program's.
+func TestSealResetsSignals(t *testing.T) {
+	signal.Ignore(unix.SIGUSR1)
+	defer signal.Reset(unix.SIGUSR1)
+	out, _, _ := sealed(t, nil, "/bin/grep", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")
+	if out != "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n" {
+		t.Errorf("the program has\n%s", out)
+	}
+}
+
 func TestFileIsSealed(t *testing.T) {
 	file, err := File()
 	if err != nil {
@@ -132,7 +178,7 @@ func watched(t *testing.T, most int64, child string, program ...string) (logs [2
 	}
 	defer r.Close()
 	// The child's id is known to the shell only: it stands in for the one that Watch is given here.
-	args := Watch(999999, Log{Pipe: 4, File: 5, Path: path, Old: path + ".1", Size: 4, Most: most}, program)
+	args := Watch(999999, Log{Pipe: 4, File: 5, Path: path, Old: path + ".1", Size: 4, Most: most}, program[0], program)
 	script := `sh -c '` + child + `' >&6 6>&- 3<&- 4<&- 5>&- & exec 6>&- 3<&3; exec /proc/self/fd/3`
 	for _, a := range args[1:] {
 		if a == "999999" {
