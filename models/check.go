@@ -75,14 +75,8 @@ func checkFilePath(p string) error { return checkRootPath("path", p) }
 
 func checkWorkDir(p string) error { return checkAbsolute("dir", p) }
 
-// checkSource refuses addresses that mmbox does not know how to fetch from. A local path passes.
-func checkSource(noun, source string) error {
-	switch {
-	case source == "":
-		return fmt.Errorf("%s %q: empty; write a path, from the manifest's directory", noun, source)
-	case !IsRemote(source):
-		return nil
-	}
+// checkAddress refuses addresses that mmbox does not know how to fetch from.
+func checkAddress(noun, source string) error {
 	u, err := url.Parse(source)
 	switch {
 	case err != nil:
@@ -95,24 +89,30 @@ func checkSource(noun, source string) error {
 	return nil
 }
 
-func checkTarSource(source string) error { return checkSource("tar", source) }
-
-func checkDirSource(source string) error {
-	if IsRemote(source) {
-		return fmt.Errorf("dir %q: an address; write a local directory, or fetch an archive with tar", spell.Shorten(source))
+// checkSource refuses what is neither an address nor the path of a file inside the manifest's directory.
+func checkSource(noun string) func(string) error {
+	return func(source string) error {
+		if IsRemote(source) {
+			return checkAddress(noun, source)
+		}
+		return checkInside(noun)(source)
 	}
-	return checkSource("dir", source)
 }
 
-func checkFileSource(source string) error {
-	if IsRemote(source) {
-		return checkSource("source", source)
+func checkDirSource(source string) error {
+	switch {
+	case IsRemote(source):
+		return fmt.Errorf("dir %q: an address; write a local directory, or fetch an archive with tar", spell.Shorten(source))
+	case source == "":
+		return fmt.Errorf("dir %q: empty; write a path inside the manifest's directory", source)
+	case !filepath.IsLocal(source):
+		return fmt.Errorf("dir %q: outside the manifest's directory; copy the directory there and write its relative path", spell.Shorten(source))
 	}
-	return checkInside("source")(source)
+	return nil
 }
 
 // checkInside refuses local paths outside the manifest's directory: a manifest carries its files with it, and must not
-// pull others of the host into a model.
+// pull others of the host into a model. Where links lead is for those to see who open the path.
 func checkInside(noun string) func(string) error {
 	return func(p string) error {
 		switch {

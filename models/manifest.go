@@ -22,11 +22,11 @@ type Manifest struct {
 	Golden      []Golden        `json:"golden,omitempty"`
 }
 
-// A Layer is one source of a root file system. Exactly one of Debs, Closure, Tar, Dir, OCI and Image is set. Relative
-// paths in Tar and Dir start at the manifest's directory.
+// A Layer is one source of a root file system. Exactly one of Debs, Closure, Tar, Dir, OCI and Image is set. Tar and
+// Dir are paths inside the manifest's directory, links included; Tar may be an address instead.
 type Layer struct {
 	Debs    []string `json:"debs,omitempty"`    // Debian packages, with what they depend on, without their scripts
-	Closure []string `json:"closure,omitempty"` // programs of this host, with the libraries they name
+	Closure []string `json:"closure,omitempty"` // programs of this host that all its users may read, with the libraries they name
 	Keep    []string `json:"keep,omitempty"`    // with Debs, Tar or Dir: prune to the ELF closure of these programs, and these files and directories
 	Tar     string   `json:"tar,omitempty"`     // a tar archive: plain, gzip or zstd
 	SHA256  string   `json:"sha256,omitempty"`  // of Tar, in hexadecimal

@@ -41,13 +41,13 @@ var layerShape = &strict.Shape{
 	Fields: []strict.Field{
 		{Key: "debs", Shape: &strict.Shape{Kind: strict.List, Least: 1, Elem: &strict.Shape{Kind: strict.Text, Noun: "package", Example: "fasttext", Valid: checkDeb, Pattern: debPattern.String()},
 			Doc: "Debian packages, with what they depend on, without their scripts."}},
-		{Key: "closure", Shape: &strict.Shape{Kind: strict.List, Least: 1, Elem: rootPath("program"), Doc: "Programs of this host, with the libraries they name."}},
+		{Key: "closure", Shape: &strict.Shape{Kind: strict.List, Least: 1, Elem: rootPath("program"), Doc: "Programs of this host that all its users may read, with the libraries they name."}},
 		{Key: "keep", Shape: &strict.Shape{Kind: strict.List, Least: 1, Elem: rootPath("keep"),
 			Doc: "With debs, tar or dir: prune to the ELF closure of these programs, and to these files and directories."}},
-		{Key: "tar", Shape: &strict.Shape{Kind: strict.Text, Noun: "tar", Example: "root.tar.gz", Valid: checkTarSource,
-			Doc: "A tar archive, plain, gzip or zstd: a path, from the manifest's directory, or an http or https address, with sha256."}},
+		{Key: "tar", Shape: &strict.Shape{Kind: strict.Text, Noun: "tar", Example: "root.tar.gz", Valid: checkSource("tar"),
+			Doc: "A tar archive, plain, gzip or zstd: a path inside the manifest's directory, or an http or https address, with sha256."}},
 		{Key: "sha256", Shape: sha256Shape},
-		{Key: "dir", Shape: &strict.Shape{Kind: strict.Text, Noun: "dir", Example: "root", Valid: checkDirSource, Doc: "A directory, from the manifest's directory."}},
+		{Key: "dir", Shape: &strict.Shape{Kind: strict.Text, Noun: "dir", Example: "root", Valid: checkDirSource, Doc: "A directory inside the manifest's directory, or that itself."}},
 		{Key: "oci", Shape: &strict.Shape{Kind: strict.Text, Noun: "oci", Example: "image.tar", Valid: checkNotEmpty("oci"), Doc: "An OCI image layout."}},
 		{Key: "image", Shape: &strict.Shape{Kind: strict.Text, Noun: "image", Example: "example.org/model:1.0", Valid: checkNotEmpty("image"), Doc: "An image in a registry."}},
 	},
@@ -56,7 +56,7 @@ var layerShape = &strict.Shape{
 var fileShape = &strict.Shape{
 	Kind: strict.Object, Example: "{source: weights.bin}", Check: checkFile, Doc: "A file, kept by its digest.",
 	Fields: []strict.Field{
-		{Key: "source", Required: true, Shape: &strict.Shape{Kind: strict.Text, Noun: "source", Example: "weights.bin", Valid: checkFileSource,
+		{Key: "source", Required: true, Shape: &strict.Shape{Kind: strict.Text, Noun: "source", Example: "weights.bin", Valid: checkSource("source"),
 			Doc: "A path inside the manifest's directory, or an http or https address, with sha256."}},
 		{Key: "sha256", Shape: sha256Shape},
 	},

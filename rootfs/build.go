@@ -13,8 +13,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/sys/unix"
-
 	"mmbox/models"
 	"mmbox/rootfs/closure"
 	"mmbox/rootfs/tree"
@@ -41,7 +39,11 @@ type build struct {
 // is not made again; a layer whose inputs have not changed since it was built is not even read again. Nothing of the
 // layer is executed.
 func (b Builder) Build(ctx context.Context, layer models.Layer, base string) (models.Digest, error) {
-	in := b.input(layer, base)
+	from, err := findOrigin(layer, base)
+	if err != nil {
+		return "", fmt.Errorf("layer %s: %w", layerName(layer), err)
+	}
+	in := b.input(layer, from.base, from.rel)
 	if d, ok := in.cached(); ok && b.Trees.Has(d) {
 		return d, nil
 	}
@@ -50,7 +52,7 @@ func (b Builder) Build(ctx context.Context, layer models.Layer, base string) (mo
 	if err != nil {
 		return "", err
 	}
-	d, err := (&build{s, ctx, b.Limits, in}).tree(layer, base)
+	d, err := (&build{s, ctx, b.Limits, in}).tree(layer, from)
 	if err = errors.Join(err, s.Discard()); err != nil {
 		return "", fmt.Errorf("layer %s: %w", layerName(layer), err)
 	}
@@ -60,15 +62,15 @@ func (b Builder) Build(ctx context.Context, layer models.Layer, base string) (mo
 	return d, nil
 }
 
-func (b *build) tree(layer models.Layer, base string) (models.Digest, error) {
+func (b *build) tree(layer models.Layer, from origin) (models.Digest, error) {
 	var err error
 	switch {
 	case layer.Dir != "":
-		err = b.copyDir(within(base, layer.Dir), layer.Keep)
+		err = b.copyDir(from, layer.Keep)
 	case layer.Closure != nil:
-		err = b.copyKept(closure.New("/"), layer.Closure)
+		err = b.copyHost(layer.Closure)
 	case layer.Tar != "":
-		if err = b.unpackTar(within(base, layer.Tar), layer); err == nil {
+		if err = b.unpackTar(from, layer); err == nil {
 			err = b.prune(layer.Keep)
 		}
 	case layer.Debs != nil:
@@ -88,15 +90,16 @@ func (b *build) tree(layer models.Layer, base string) (models.Digest, error) {
 
 // unpackTar unpacks an archive. Set-user-ID files are refused, unless keep chooses among the files: then nobody asked
 // for that one to be so.
-func (b *build) unpackTar(file string, layer models.Layer) error {
-	file, err := filepath.EvalSymlinks(file)
+func (b *build) unpackTar(from origin, layer models.Layer) error {
+	b.in.stamp(from.path())
+	f, err := from.openFile()
 	if err != nil {
 		return err
 	}
-	b.in.stamp(file)
+	defer f.Close()
 	u := b.unpacker()
 	u.strip = len(layer.Keep) > 0
-	return u.unpackFile(file, layer.SHA256)
+	return u.unpackFile(f, layer.SHA256)
 }
 
 func (b *build) unpacker() *unpacker { return &unpacker{Stage: b.Stage, ctx: b.ctx, limits: b.limits} }
@@ -118,29 +121,18 @@ func layerName(l models.Layer) string {
 	return fmt.Sprintf("image %q", l.Image)
 }
 
-func within(base, p string) string {
-	if filepath.IsAbs(p) {
-		return filepath.Clean(p)
-	}
-	return filepath.Join(base, p)
-}
-
 // copyDir copies a directory, or what keep names of it with what those programs need.
-func (b *build) copyDir(dir string, keep []string) error {
-	dir, err := filepath.EvalSymlinks(dir)
+func (b *build) copyDir(from origin, keep []string) error {
+	dir, err := from.openDir()
 	if err != nil {
 		return err
 	}
-	if info, err := os.Stat(dir); err != nil {
-		return err
-	} else if !info.IsDir() {
-		return fmt.Errorf("%q is not a directory: name one, or use tar for an archive", dir)
-	}
+	defer dir.close()
 	if len(keep) > 0 {
-		return b.copyKept(closure.New(dir), keep)
+		return b.copyKept(dir, closure.New(dir.path), keep)
 	}
 	copied := int64(0)
-	return filepath.WalkDir(dir, func(host string, d fs.DirEntry, err error) error {
+	return filepath.WalkDir(dir.path, func(host string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -148,7 +140,7 @@ func (b *build) copyDir(dir string, keep []string) error {
 		if b.Len() > b.limits.Entries {
 			return fmt.Errorf("more than %d entries", b.limits.Entries)
 		}
-		n, err := b.copyEntry(host, path.Join("/", strings.TrimPrefix(host, dir)), false)
+		n, err := b.copyEntry(dir, path.Join("/", strings.TrimPrefix(host, dir.path)), false)
 		if copied += n; err == nil && copied > b.limits.Bytes {
 			err = fmt.Errorf("more than %d bytes", b.limits.Bytes)
 		}
@@ -156,8 +148,18 @@ func (b *build) copyDir(dir string, keep []string) error {
 	})
 }
 
+// copyHost copies programs of this host with what they need.
+func (b *build) copyHost(programs []string) error {
+	host, err := openHost()
+	if err != nil {
+		return err
+	}
+	defer host.close()
+	return b.copyKept(host, closure.New(host.path), programs)
+}
+
 // copyKept copies what a walk keeps for the paths, out of the walk's root.
-func (b *build) copyKept(w *closure.Walk, paths []string) error {
+func (b *build) copyKept(from *place, w *closure.Walk, paths []string) error {
 	if err := w.Add(paths); err != nil {
 		return err
 	}
@@ -167,9 +169,14 @@ func (b *build) copyKept(w *closure.Walk, paths []string) error {
 		}
 		b.in.stamp(w.On(dir))
 	}
+	for _, p := range paths {
+		if real, _, err := w.Resolve(p); err == nil {
+			from.whole = append(from.whole, real)
+		}
+	}
 	for _, p := range slices.Sorted(maps.Keys(w.Keep)) {
 		b.in.stamp(w.On(p))
-		if _, err := b.copyEntry(w.On(p), p, true); err != nil {
+		if _, err := b.copyEntry(from, p, true); err != nil {
 			return err
 		}
 	}
@@ -203,17 +210,21 @@ func (b *build) addLinks(links map[string]string) error {
 	return nil
 }
 
-// copyEntry copies one file, directory or link from the host and gives the bytes that it took.
-func (b *build) copyEntry(host, p string, strip bool) (int64, error) {
+// copyEntry copies one file, directory or link and gives the bytes that it took.
+func (b *build) copyEntry(from *place, p string, strip bool) (int64, error) {
 	if !utf8.ValidString(p) {
 		return 0, fmt.Errorf("%q: name is not UTF-8", p)
 	}
+	host := filepath.Join(from.path, p)
 	info, err := os.Lstat(host)
 	if err != nil {
 		return 0, err
 	}
 	switch mode := info.Mode(); mode.Type() {
 	case fs.ModeDir:
+		if err := from.allow(p, info); err != nil {
+			return 0, err
+		}
 		return 0, b.Mkdir(p)
 	case fs.ModeSymlink:
 		target, err := os.Readlink(host)
@@ -225,14 +236,11 @@ func (b *build) copyEntry(host, p string, strip bool) (int64, error) {
 		if mode&(fs.ModeSetuid|fs.ModeSetgid) != 0 && !strip {
 			return 0, fmt.Errorf("%q: set-user-ID or set-group-ID file: clear the bit with chmod ug-s", host)
 		}
-		f, err := os.OpenFile(host, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		f, info, err := from.open(p)
 		if err != nil {
 			return 0, err
 		}
 		defer f.Close()
-		if info, err = f.Stat(); err != nil {
-			return 0, err
-		}
 		return info.Size(), b.File(p, mode&0o111 != 0, info.Size(), f)
 	}
 	return 0, fmt.Errorf("%q: a root has no devices, fifos or sockets of its own: remove it", host)

@@ -18,7 +18,6 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/sys/unix"
 
 	"mmbox/rootfs/tree"
 )
@@ -311,13 +310,8 @@ func (a *ahead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// unpackFile unpacks the archive at file and, where want is set, checks the archive's digest.
-func (u *unpacker) unpackFile(file, want string) error {
-	f, err := openRegular(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
+// unpackFile unpacks an archive and, where want is set, checks the archive's digest.
+func (u *unpacker) unpackFile(f *os.File, want string) error {
 	sum := sha256.New()
 	var r io.Reader = f
 	if want != "" {
@@ -328,7 +322,7 @@ func (u *unpacker) unpackFile(file, want string) error {
 			return err
 		}
 		// Content that is not what was asked for says more than how it failed to be an archive.
-		if wrong := u.checkDigest(file, want); wrong != nil {
+		if wrong := u.checkDigest(f, want); wrong != nil {
 			return wrong
 		}
 		return err
@@ -342,13 +336,11 @@ func (u *unpacker) unpackFile(file, want string) error {
 	return sameDigest(sum, want)
 }
 
-// checkDigest reads a file once more.
-func (u *unpacker) checkDigest(file, want string) error {
-	f, err := openRegular(file)
-	if err != nil {
+// checkDigest reads a file once more, from its start.
+func (u *unpacker) checkDigest(f *os.File, want string) error {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	defer f.Close()
 	sum := sha256.New()
 	if _, err := io.Copy(sum, &cancelled{u.ctx, f}); err != nil {
 		return err
@@ -361,22 +353,4 @@ func sameDigest(sum hash.Hash, want string) error {
 		return fmt.Errorf("its sha256 is %s, the manifest says %s: fetch it again, or correct the manifest", got, want)
 	}
 	return nil
-}
-
-// openRegular opens a file and nothing else: opening a fifo would wait for its writer.
-func openRegular(file string) (*os.File, error) {
-	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = fmt.Errorf("%q is a directory: use dir instead of tar", file)
-	} else if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%q is not a regular file", file)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }

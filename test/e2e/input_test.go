@@ -42,6 +42,8 @@ func TestBadManifests(t *testing.T) {
 		{"wrong digest", "rootfs: [{dir: root}]\nfiles: {/w.bin: {source: ./w.bin, sha256: \"" + digest + "\"}}\n" + goodRun, []string{"w.bin", digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}},
 		{"weights missing", "rootfs: [{dir: root}]\nfiles: {/w.bin: {source: ./absent.bin}}\n" + goodRun, []string{"absent.bin", "no such file"}},
 		{"weights outside", "rootfs: [{dir: root}]\nfiles: {/w.bin: {source: ../../etc/passwd}}\n" + goodRun, []string{"model.yaml:5:", "../../etc/passwd", "outside"}},
+		{"dir outside", "rootfs: [{dir: /etc}]\n" + goodRun, []string{"model.yaml:4:", `"/etc"`, "outside", "copy"}},
+		{"tar outside", "rootfs: [{tar: ../x.tar}]\n" + goodRun, []string{"model.yaml:4:", `"../x.tar"`, "outside", "copy"}},
 		{"file outside the root", "rootfs: [{dir: root}]\nfiles: {/../w.bin: {source: ./w.bin}}\n" + goodRun, []string{"model.yaml:5:", "/../w.bin", "/w.bin"}},
 		{"remote without digest", "rootfs: [{tar: \"https://example.org/x.tar\"}]\n" + goodRun, []string{"model.yaml:4:", "sha256"}},
 		{"no layer", goodRun, []string{"model.yaml:1:1", "rootfs"}},
@@ -259,5 +261,30 @@ func TestUsage(t *testing.T) {
 	}
 	if left := tree(t, l.state); len(left) > 1 {
 		t.Errorf("state has %v", left)
+	}
+}
+
+// A model whose author had files of the host put into it, which the program then could print, is refused.
+func TestHostSecrets(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.root = l.state + "-store"
+	secret := l.state + "-secret"
+	l.write(secret+"/key", "a secret of the host")
+	if err := os.Chmod(secret+"/key", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := l.model("thief")
+	if err := os.Symlink(secret, dir+"/sec"); err != nil {
+		t.Fatal(err)
+	}
+	for _, layer := range []string{"dir: ./sec", "dir: sec/", "dir: sec, keep: [/key]", "tar: sec/key", "dir: " + secret, "tar: " + secret + "/key"} {
+		l.checkFailure(l.install("thief", "rootfs: [{dir: root}, {"+layer+"}]\n"+goodRun), 1, []string{"outside the manifest's directory", "copy"})
+	}
+	l.checkFailure(l.install("thief", "rootfs: [{dir: root}, {closure: ["+secret+"/key]}]\n"+goodRun), 1, []string{secret + "/key", "may not read", "0600", "copy"})
+	for _, path := range tree(t, l.root) {
+		if info, err := os.Stat(l.root + "/" + path); err == nil && info.Mode().IsRegular() && strings.Contains(l.content(l.root+"/"+path), "a secret of the host") {
+			t.Errorf("the secret is in %s", path)
+		}
 	}
 }
