@@ -67,24 +67,32 @@ const lookTime = time.Millisecond
 
 func (s *Sandbox) lockPath() string { return filepath.Join(s.path(), "lock") }
 
-// take takes the lease of a sandbox that lives no more, and reads its record anew. It returns ErrRunning, wrapped, for
-// one that lives.
-func (s *Sandbox) take() error {
-	if err := s.lease(); errors.Is(err, unix.EWOULDBLOCK) {
-		return fmt.Errorf("sandbox %q: %w", s.ID, ErrRunning)
-	} else if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("sandbox %q: %w", s.ID, ErrNotFound)
-	} else if err != nil {
-		return fmt.Errorf("sandbox %q: %w", s.ID, err)
-	}
-	if err := s.load(); err != nil {
-		err = errors.Join(fmt.Errorf("sandbox %q: %w", s.ID, err), s.Close())
-		if errors.Is(err, fs.ErrNotExist) {
-			err = errors.Join(ErrNotFound, err)
+// take takes the lease of a sandbox that lives no more, and reads its record anew. It waits for whoever is at removing it
+// or recording its end. It returns ErrRunning, wrapped, for one that lives, and ErrNotFound for one that is gone.
+func (s *Sandbox) take(ctx context.Context) error {
+	for {
+		err := s.lease()
+		busy := errors.Is(err, unix.EWOULDBLOCK)
+		if err != nil && !busy && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("sandbox %q: %w", s.ID, err)
 		}
-		return err
+		if err := s.load(); err != nil {
+			err = errors.Join(fmt.Errorf("sandbox %q: %w", s.ID, err), s.Close())
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("sandbox %q: %w", s.ID, ErrNotFound)
+			}
+			return err
+		}
+		if !busy {
+			return nil
+		}
+		if s.End == nil {
+			return fmt.Errorf("sandbox %q: %w", s.ID, ErrRunning)
+		}
+		if err := s.Wait(ctx); err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
 // Close lets the lease go, if this process has it.

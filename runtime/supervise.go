@@ -313,7 +313,7 @@ func removeIfThere(path string) error {
 // Delete removes a sandbox that has ended, or was lost, with its record and log. It returns ErrRunning, wrapped, for one that
 // lives.
 func (s *Sandbox) Delete(ctx context.Context) error {
-	if err := s.take(); err != nil {
+	if err := s.take(ctx); err != nil {
 		return err
 	}
 	if err := s.clear(ctx); err != nil {
@@ -329,11 +329,11 @@ func (s *Sandbox) Delete(ctx context.Context) error {
 
 // Again makes an ended sandbox ready to be launched a second time, with the same specification and user ids. The
 // sandbox then has its lease, as after Create.
-func (s *Sandbox) Again() error {
-	if err := s.take(); err != nil {
+func (s *Sandbox) Again(ctx context.Context) error {
+	if err := s.take(ctx); err != nil {
 		return err
 	}
-	if err := s.clear(context.Background()); err != nil {
+	if err := s.clear(ctx); err != nil {
 		return errors.Join(err, s.Close())
 	}
 	s.End, s.PID, s.PIDStart, s.Started, s.Phases, s.Requested = nil, 0, 0, time.Time{}, nil, ""

@@ -72,7 +72,7 @@ func (d Dir) sweepSandbox(ctx context.Context, id string, dry bool) (*Repair, er
 	if dry {
 		return repair, nil
 	}
-	if err := s.take(); errors.Is(err, ErrRunning) || errors.Is(err, ErrNotFound) {
+	if err := s.take(ctx); errors.Is(err, ErrRunning) || errors.Is(err, ErrNotFound) {
 		return nil, nil // somebody else is at it
 	} else if err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ func (m *mmbox) restart() *cli.Command {
 			if err := s.Stop(ctx, c.Duration("time")); err != nil {
 				return err
 			}
-			if err := s.Again(); err != nil {
+			if err := s.Again(ctx); err != nil {
 				return err
 			}
 			return m.detach(s)
