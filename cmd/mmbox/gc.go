@@ -50,6 +50,9 @@ func (m *mmbox) gcAction(c *cli.Context) error {
 	repairs, swept := dir.Sweep(c.Context, out.DryRun)
 	out.Repairs = append(out.Repairs, repairs...)
 	err = errors.Join(swept, m.collect(c.Context, &out))
+	for _, f := range out.Freed {
+		out.Bytes += f.Size
+	}
 	if m.settings.json {
 		return errors.Join(err, m.json(out))
 	}
@@ -57,7 +60,6 @@ func (m *mmbox) gcAction(c *cli.Context) error {
 		fmt.Fprintf(m.stdout, "%s %s: %s\n", r.Kind, r.Name, r.Done)
 	}
 	for _, f := range out.Freed {
-		out.Bytes += f.Size
 		fmt.Fprintf(m.stdout, "%s: %s\n", f.Path, bytes(f.Size))
 	}
 	verb := "freed"
