@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/google/renameio/v2"
 	"github.com/urfave/cli/v2"
@@ -41,9 +43,9 @@ func (m *mmbox) inferAction(c *cli.Context) (err error) {
 	}
 	commit := func() error { return nil }
 	if name := c.String("out"); name != "" && name != "-" {
-		answer, err := renameio.NewPendingFile(name, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
-		if err != nil {
-			return fmt.Errorf("write answer: %w", err)
+		answer, pendingErr := renameio.NewPendingFile(name, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
+		if pendingErr != nil {
+			return unwritable(name, pendingErr)
 		}
 		defer func() { err = errors.Join(err, answer.Cleanup()) }()
 		io.out, commit = answer.File, answer.CloseAtomicallyReplace
@@ -60,4 +62,17 @@ func (m *mmbox) inferAction(c *cli.Context) (err error) {
 		return err
 	}
 	return commit()
+}
+
+// unwritable says why there is no file beside the one of the answer, whose temporary name means nothing to its reader.
+func unwritable(name string, err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	err = fmt.Errorf("write answer %q: directory %q: %w", name, filepath.Dir(name), err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return withHint(err, "the directory does not exist: make it, or name another file with --out")
+	}
+	return err
 }

@@ -72,7 +72,11 @@ func TestInfer(t *testing.T) {
 		t.Errorf("%v", r)
 	}
 	l.fails(125, []string{"absent", "no such file"}, "infer", "probe", "--in", l.state+"-absent", "--out", out)
-	l.fails(125, []string{"write answer", "/absent/"}, "infer", "probe", "--in", in, "--out", l.state+"/absent/out")
+	r := l.run("infer", "probe", "--in", in, "--out", l.state+"/absent/out")
+	l.checkFailure(r, 125, []string{"write answer", l.state + `/absent/out"`, `directory "` + l.state + `/absent": no such file`, "the directory does not exist"})
+	if strings.Contains(r.stderr, "/.out") {
+		t.Errorf("a temporary file is named:\n%v", r)
+	}
 	if l.content(out) != "a question\n" {
 		t.Errorf("out after a failure: %q", l.content(out))
 	}
