@@ -8,27 +8,27 @@ import (
 	"regexp"
 )
 
-// Check compares an output with what the case expects. The error shows both, shortened. A case without any expectation
+// Check compares an output with what the case expects. The error shows both, shortened, and leaves it to the caller to name the case. A case without any expectation
 // expects no output, as the exact output "" does.
 func (g Golden) Check(output []byte) error {
 	switch {
 	case g.Match != "":
 		re, err := regexp.Compile(g.Match)
 		if err != nil {
-			return fmt.Errorf("golden case: match %q: %w", g.Match, err)
+			return fmt.Errorf("match %q: %w", g.Match, err)
 		}
 		if !re.Match(output) {
-			return fmt.Errorf("golden case: expected output that matches %q, got %s", g.Match, excerpt(output))
+			return fmt.Errorf("expected output that matches %q, got %s", g.Match, excerpt(output))
 		}
 	case g.OutputSHA256 != "":
 		sum := sha256.Sum256(output)
 		if got := hex.EncodeToString(sum[:]); got != g.OutputSHA256 {
-			return fmt.Errorf("golden case: expected output with sha256 %s, got %s: %s", g.OutputSHA256, got, excerpt(output))
+			return fmt.Errorf("expected output with sha256 %s, got %s: %s", g.OutputSHA256, got, excerpt(output))
 		}
 	default:
 		want := bytes.TrimSuffix([]byte(g.Output), []byte("\n"))
 		if !bytes.Equal(bytes.TrimSuffix(output, []byte("\n")), want) {
-			return fmt.Errorf("golden case: expected output %s, got %s", excerpt(want), excerpt(output))
+			return fmt.Errorf("expected output %s, got %s", excerpt(want), excerpt(output))
 		}
 	}
 	return nil

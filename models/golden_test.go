@@ -12,17 +12,17 @@ func TestGoldenCheck(t *testing.T) {
 		output, want string
 	}{
 		{Golden{Match: "^__label__de "}, "__label__de 0.99\n", ""},
-		{Golden{Match: "^b"}, "a\nb\n", `golden case: expected output that matches "^b", got "a\nb\n"`},
+		{Golden{Match: "^b"}, "a\nb\n", `expected output that matches "^b", got "a\nb\n"`},
 		{Golden{Match: "(?m)^b"}, "a\nb\n", ""},
-		{Golden{Match: "("}, "a", "golden case: match \"(\": error parsing regexp: missing closing ): `(`"},
+		{Golden{Match: "("}, "a", "match \"(\": error parsing regexp: missing closing ): `(`"},
 		{Golden{Output: "seven"}, "seven\n", ""},
 		{Golden{Output: "seven\n"}, "seven", ""},
-		{Golden{Output: "seven"}, "seven\n\n", `golden case: expected output "seven", got "seven\n\n"`},
+		{Golden{Output: "seven"}, "seven\n\n", `expected output "seven", got "seven\n\n"`},
 		{Golden{}, "", ""},
-		{Golden{}, "noise", `golden case: expected output "", got "noise"`},
+		{Golden{}, "noise", `expected output "", got "noise"`},
 		{Golden{OutputSHA256: hello}, "hello\n", ""},
-		{Golden{OutputSHA256: hello}, "hello", `golden case: expected output with sha256 ` + hello + `, got 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824: "hello"`},
-		{Golden{Output: "x"}, strings.Repeat("y", 1000), `golden case: expected output "x", got "` + strings.Repeat("y", 200) + `"... (1000 bytes)`},
+		{Golden{OutputSHA256: hello}, "hello", `expected output with sha256 ` + hello + `, got 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824: "hello"`},
+		{Golden{Output: "x"}, strings.Repeat("y", 1000), `expected output "x", got "` + strings.Repeat("y", 200) + `"... (1000 bytes)`},
 	} {
 		got := ""
 		if err := c.golden.Check([]byte(c.output)); err != nil {
