@@ -111,6 +111,7 @@ func explain(err error) failure {
 		launch   *runtime.LaunchError
 		hint     *hinted
 		program  *programError
+		signal   *interruption
 	)
 	if errors.As(err, &launch) {
 		f.exit = launch.Code
@@ -124,6 +125,8 @@ func explain(err error) failure {
 		f.Code, f.exit = "program_not_found", program.code
 	case f.Code == codeTimeout:
 		f.exit = exitTimeout
+	case f.Code == codeInterrupt && errors.As(err, &signal):
+		f.exit = 128 + int(signal.signal)
 	case f.Code == codeInterrupt:
 		f.exit = exitInterrupt
 	}

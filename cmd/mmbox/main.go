@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -32,20 +34,36 @@ func command(args []string, stdin, stdout, stderr *os.File) int {
 	if err == nil {
 		err = app.RunContext(ctx, ordered)
 	}
-	return m.fail(err)
+	return m.fail(because(ctx, err))
 }
 
-// untilSignal returns a context that ends at a signal, until interrupted gives signals back their usual effect: that
+// An interruption is the cause of a context that a signal ended. It is a context.Canceled.
+type interruption struct{ signal unix.Signal }
+
+func (i *interruption) Error() string { return "interrupted by " + unix.SignalName(i.signal) }
+
+func (i *interruption) Is(target error) bool { return target == context.Canceled }
+
+// because adds to an error that a context has ended the signal that ended it.
+func because(ctx context.Context, err error) error {
+	var cause, told *interruption
+	if !errors.Is(err, context.Canceled) || errors.As(err, &told) || !errors.As(context.Cause(ctx), &cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
+// untilSignal returns a context that ends at a signal, which is its cause, until interrupted gives signals back their usual effect: that
 // does not end the context, which a verb needs after its program has ended.
 func untilSignal(m *mmbox) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
-		if _, got := <-signals; got {
-			cancel()
+		if sig, got := <-signals; got {
+			cancel(&interruption{sig.(unix.Signal)})
 		}
 	}()
 	// A signal that came before has ended the context when this returns.
@@ -56,7 +74,7 @@ func untilSignal(m *mmbox) (context.Context, func()) {
 	})
 	return ctx, func() {
 		m.interrupted()
-		cancel()
+		cancel(nil)
 	}
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -38,6 +40,15 @@ func TestSignals(t *testing.T) {
 	case <-ctx.Done():
 	case <-time.After(10 * time.Second):
 		t.Fatal("the signal did not end the context")
+	}
+	// Who gives the context's error, and not its cause, still ends with the signal's exit code.
+	for _, err := range []error{fmt.Errorf("install: %w", ctx.Err()), fmt.Errorf("install: %w", context.Cause(ctx))} {
+		if f := explain(because(ctx, err)); f.exit != 143 || f.Message != "install: interrupted by SIGTERM" && f.Message != "install: context canceled: interrupted by SIGTERM" {
+			t.Errorf("%v: %+v", err, f)
+		}
+	}
+	if err := because(ctx, errTimeout); err != errTimeout {
+		t.Errorf("another error became %v", err)
 	}
 }
 
