@@ -15,6 +15,7 @@ import (
 
 	"mmbox/models"
 	"mmbox/rootfs/closure"
+	"mmbox/rootfs/origin"
 	"mmbox/rootfs/tree"
 )
 
@@ -39,11 +40,11 @@ type build struct {
 // is not made again; a layer whose inputs have not changed since it was built is not even read again. Nothing of the
 // layer is executed.
 func (b Builder) Build(ctx context.Context, layer models.Layer, base string) (models.Digest, error) {
-	from, err := findOrigin(layer, base)
+	from, err := origin.Find(base, layer.Dir+layer.Tar) // at most one of them is set
 	if err != nil {
 		return "", fmt.Errorf("layer %s: %w", layerName(layer), err)
 	}
-	in := b.input(layer, from.base, from.rel)
+	in := b.input(layer, from.Base, from.Rel)
 	if d, ok := in.cached(); ok && b.Trees.Has(d) {
 		return d, nil
 	}
@@ -62,7 +63,7 @@ func (b Builder) Build(ctx context.Context, layer models.Layer, base string) (mo
 	return d, nil
 }
 
-func (b *build) tree(layer models.Layer, from origin) (models.Digest, error) {
+func (b *build) tree(layer models.Layer, from origin.Origin) (models.Digest, error) {
 	var err error
 	switch {
 	case layer.Dir != "":
@@ -90,9 +91,9 @@ func (b *build) tree(layer models.Layer, from origin) (models.Digest, error) {
 
 // unpackTar unpacks an archive. Set-user-ID files are refused, unless keep chooses among the files: then nobody asked
 // for that one to be so.
-func (b *build) unpackTar(from origin, layer models.Layer) error {
-	b.in.stamp(from.path())
-	f, err := from.openFile()
+func (b *build) unpackTar(from origin.Origin, layer models.Layer) error {
+	b.in.stamp(from.Path())
+	f, err := from.OpenFile()
 	if err != nil {
 		return err
 	}
@@ -122,17 +123,17 @@ func layerName(l models.Layer) string {
 }
 
 // copyDir copies a directory, or what keep names of it with what those programs need.
-func (b *build) copyDir(from origin, keep []string) error {
-	dir, err := from.openDir()
+func (b *build) copyDir(from origin.Origin, keep []string) error {
+	dir, err := from.OpenDir()
 	if err != nil {
 		return err
 	}
-	defer dir.close()
+	defer dir.Close()
 	if len(keep) > 0 {
-		return b.copyKept(dir, closure.New(dir.path), keep)
+		return b.copyKept(dir, closure.New(dir.Path), keep)
 	}
 	copied := int64(0)
-	return filepath.WalkDir(dir.path, func(host string, d fs.DirEntry, err error) error {
+	return filepath.WalkDir(dir.Path, func(host string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -140,7 +141,7 @@ func (b *build) copyDir(from origin, keep []string) error {
 		if b.Len() > b.limits.Entries {
 			return fmt.Errorf("more than %d entries", b.limits.Entries)
 		}
-		n, err := b.copyEntry(dir, path.Join("/", strings.TrimPrefix(host, dir.path)), false)
+		n, err := b.copyEntry(dir, path.Join("/", strings.TrimPrefix(host, dir.Path)), false)
 		if copied += n; err == nil && copied > b.limits.Bytes {
 			err = fmt.Errorf("more than %d bytes", b.limits.Bytes)
 		}
@@ -150,16 +151,16 @@ func (b *build) copyDir(from origin, keep []string) error {
 
 // copyHost copies programs of this host with what they need.
 func (b *build) copyHost(programs []string) error {
-	host, err := openHost()
+	host, err := origin.Host()
 	if err != nil {
 		return err
 	}
-	defer host.close()
-	return b.copyKept(host, closure.New(host.path), programs)
+	defer host.Close()
+	return b.copyKept(host, closure.New(host.Path), programs)
 }
 
 // copyKept copies what a walk keeps for the paths, out of the walk's root.
-func (b *build) copyKept(from *place, w *closure.Walk, paths []string) error {
+func (b *build) copyKept(from *origin.Place, w *closure.Walk, paths []string) error {
 	if err := w.Add(paths); err != nil {
 		return err
 	}
@@ -171,7 +172,7 @@ func (b *build) copyKept(from *place, w *closure.Walk, paths []string) error {
 	}
 	for _, p := range paths {
 		if real, _, err := w.Resolve(p); err == nil {
-			from.whole = append(from.whole, real)
+			from.Whole = append(from.Whole, real)
 		}
 	}
 	for _, p := range slices.Sorted(maps.Keys(w.Keep)) {
@@ -211,18 +212,18 @@ func (b *build) addLinks(links map[string]string) error {
 }
 
 // copyEntry copies one file, directory or link and gives the bytes that it took.
-func (b *build) copyEntry(from *place, p string, strip bool) (int64, error) {
+func (b *build) copyEntry(from *origin.Place, p string, strip bool) (int64, error) {
 	if !utf8.ValidString(p) {
 		return 0, fmt.Errorf("%q: name is not UTF-8", p)
 	}
-	host := filepath.Join(from.path, p)
+	host := filepath.Join(from.Path, p)
 	info, err := os.Lstat(host)
 	if err != nil {
 		return 0, err
 	}
 	switch mode := info.Mode(); mode.Type() {
 	case fs.ModeDir:
-		if err := from.allow(p, info); err != nil {
+		if err := from.Allow(p, info); err != nil {
 			return 0, err
 		}
 		return 0, b.Mkdir(p)
@@ -236,7 +237,7 @@ func (b *build) copyEntry(from *place, p string, strip bool) (int64, error) {
 		if mode&(fs.ModeSetuid|fs.ModeSetgid) != 0 && !strip {
 			return 0, fmt.Errorf("%q: set-user-ID or set-group-ID file: clear the bit with chmod ug-s", host)
 		}
-		f, info, err := from.open(p)
+		f, info, err := from.Open(p)
 		if err != nil {
 			return 0, err
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mmbox/models"
+	"mmbox/rootfs/origin"
 )
 
 // host makes a directory whose way from / is open to all, for files that stand for the host's.
@@ -101,34 +102,34 @@ func TestOriginSwapped(t *testing.T) {
 	secret, base := host(t), t.TempDir()
 	put(t, secret+"/key", "secret", 0o600)
 	put(t, base+"/d/key", "mine", 0o600)
-	from, err := findOrigin(models.Layer{Dir: "d"}, base)
+	from, err := origin.Find(base, "d")
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := findOrigin(models.Layer{Tar: "d/key"}, base)
+	file, err := origin.Find(base, "d/key")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := from.openDir()
+	dir, err := from.OpenDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dir.close()
+	defer dir.Close()
 	if err := errors.Join(os.RemoveAll(base+"/d/key"), os.Symlink(secret+"/key", base+"/d/key")); err != nil {
 		t.Fatal(err)
 	}
-	if f, _, err := dir.open("/key"); err == nil {
+	if f, _, err := dir.Open("/key"); err == nil {
 		f.Close()
 		t.Error("a file that became a link was followed")
 	}
 	if err := errors.Join(os.RemoveAll(base+"/d"), os.Symlink(secret, base+"/d")); err != nil {
 		t.Fatal(err)
 	}
-	if dir, err := from.openDir(); err == nil {
-		dir.close()
+	if dir, err := from.OpenDir(); err == nil {
+		dir.Close()
 		t.Error("a directory that became a link was followed")
 	}
-	if f, err := file.openFile(); err == nil {
+	if f, err := file.OpenFile(); err == nil {
 		f.Close()
 		t.Error("a path through a directory that became a link was followed")
 	}
