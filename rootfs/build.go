@@ -139,7 +139,7 @@ func (b *build) copyDir(from origin.Origin, keep []string) error {
 		}
 		b.in.stamp(host)
 		if b.Len() > b.limits.Entries {
-			return fmt.Errorf("more than %d entries", b.limits.Entries)
+			return fmt.Errorf("more than %d entries: leave out what the model does not need", b.limits.Entries)
 		}
 		n, err := b.copyEntry(dir, path.Join("/", strings.TrimPrefix(host, dir.Path)), false)
 		if copied += n; err == nil && copied > b.limits.Bytes {

@@ -31,8 +31,8 @@ type Limits struct {
 	Ratio   int64 // unpacked bytes for each byte of the archive, counted from the first 64 MiB on
 }
 
-// DefaultLimits hold what a model needs several times over: a whole Debian desktop has 200,000 files.
-var DefaultLimits = Limits{Bytes: 32 << 30, Entries: 400_000, Path: 1024, Depth: 64, Ratio: 200}
+// DefaultLimits hold what a model needs several times over: Python with PyTorch has some 40,000 files, a whole Debian desktop 200,000.
+var DefaultLimits = Limits{Bytes: 32 << 30, Entries: 200_000, Path: 1024, Depth: 64, Ratio: 200}
 
 const ratioFrom = 64 << 20
 
@@ -77,7 +77,7 @@ func (u *unpacker) unpack(r io.Reader) error {
 
 func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	if u.entries++; u.entries > u.limits.Entries {
-		return fmt.Errorf("entry %q: more than %d entries", h.Name, u.limits.Entries)
+		return fmt.Errorf("entry %q: more than %d entries: leave out what the model does not need", h.Name, u.limits.Entries)
 	}
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		for k := range h.PAXRecords {

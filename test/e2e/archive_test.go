@@ -103,7 +103,7 @@ func TestLargeArchives(t *testing.T) {
 		}
 		return nil
 	}))
-	l.checkFailure(l.install("million", "rootfs: [{tar: root.tar.gz}]\n"+goodRun), 1, []string{"root.tar.gz", "entries"})
+	l.checkFailure(l.install("million", "rootfs: [{tar: root.tar.gz}]\n"+goodRun), 1, []string{"root.tar.gz", "more than 200000 entries", "leave out"})
 	// A header that promises 1 TB.
 	var huge bytes.Buffer
 	w := tar.NewWriter(&huge)
