@@ -18,6 +18,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
+
+	"mmbox/runtime/process"
 )
 
 // A Launch is how a sandbox's program is executed. The caller owns the files.
@@ -152,7 +154,7 @@ func (s *Sandbox) began(p *libcontainer.Process) (err error) {
 	if s.PID, err = p.Pid(); err != nil {
 		return err
 	}
-	if s.PIDStart, err = processStart(s.PID); err != nil {
+	if s.PIDStart, err = process.Began(s.PID); err != nil {
 		return err
 	}
 	s.Cgroup = s.dir.Cgroup(s.ID)

@@ -1,20 +1,19 @@
 package runtime
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"mmbox/cgroups"
+	"mmbox/runtime/process"
 )
 
 // A Sandbox is a bundle brought to life, or about to be, or that was. Its Record is a copy made when it was opened.
@@ -156,7 +155,7 @@ func (s *Sandbox) live() (pidfd int, err error) {
 	if err != nil {
 		return -1, fmt.Errorf("sandbox %q: %w", s.ID, os.NewSyscallError("pidfd_open", err))
 	}
-	if began, err := processStart(s.PID); err != nil || began != s.PIDStart {
+	if began, err := process.Began(s.PID); err != nil || began != s.PIDStart {
 		return -1, errors.Join(stopped, unix.Close(fd)) // ended, or its number is another's by now
 	}
 	return fd, nil
@@ -172,7 +171,7 @@ func (s *Sandbox) Signal(signal unix.Signal) error {
 	}
 	defer unix.Close(fd)
 	deliver := signal
-	if fatal(signal) && !catches(s.PID, signal) {
+	if process.Fatal(signal) && !process.Catches(s.PID, signal) {
 		if err := s.request(signal); err != nil {
 			return fmt.Errorf("signal sandbox %q: %w", s.ID, err)
 		}
@@ -266,46 +265,6 @@ func (s *Sandbox) freeze(from Status, do func(cgroups.Group) error) error {
 		return fmt.Errorf("sandbox %q: %w", s.ID, err)
 	}
 	return nil
-}
-
-// fatal reports whether a signal ends a program that does nothing about it.
-func fatal(s unix.Signal) bool {
-	switch s {
-	case unix.SIGCHLD, unix.SIGCONT, unix.SIGURG, unix.SIGWINCH, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGKILL:
-		return false
-	}
-	return true
-}
-
-// catches reports whether a process has a handler for a signal, blocks it or ignores it on purpose. It says true where
-// /proc does not tell, since then the signal itself is the better choice.
-func catches(pid int, signal unix.Signal) bool {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return true
-	}
-	for _, field := range []string{"SigCgt:\t", "SigBlk:\t", "SigIgn:\t"} {
-		_, rest, found := bytes.Cut(status, []byte("\n"+field))
-		mask, _, _ := bytes.Cut(rest, []byte("\n"))
-		set, err := strconv.ParseUint(string(mask), 16, 64)
-		if !found || err != nil || set>>(uint(signal)-1)&1 == 1 {
-			return true
-		}
-	}
-	return false
-}
-
-// processStart returns when a process began, in clock ticks since boot. Source: proc_pid_stat(5), field 22.
-func processStart(pid int) (uint64, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 20 {
-		return 0, fmt.Errorf("read /proc/%d/stat: too short", pid)
-	}
-	return strconv.ParseUint(string(fields[19]), 10, 64)
 }
 
 // Specification returns the OCI specification that the sandbox was made from.
