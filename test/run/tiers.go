@@ -23,15 +23,21 @@ type tier struct {
 var tiers = []tier{
 	{"lint", "gofmt, go vet, staticcheck", lint},
 	{"unit", "packages on their own, with the race detector and the fuzz targets' seeds", unit},
-	{"runtime", "sandboxes from Go, as root on this host", sandboxes},
+	{"runtime", "sandboxes from Go, and the example models outside one, as root on this host", sandboxes},
 	{"scripts", "the command line's specification", scripts},
 	{"e2e", "the command as its users use it, as root on this host", e2e},
 	{"vm", "the same in a virtual machine with Debian's kernel and cgroup v2", machine},
 }
 
-// slow are the packages that make sandboxes. The race detector's own memory is larger than a sandbox's limit, so they
-// run without it.
-var slow = []string{"mmbox/runtime", "mmbox/cmd/mmbox", "mmbox/test/e2e", "mmbox/test/bench", "mmbox/test/vm"}
+// plain are the packages that run without the race detector, since its memory is larger than a sandbox's limit, or than
+// what a test measures, with those below them that do too.
+var plain = []struct {
+	path  string
+	below bool
+}{
+	{"mmbox/runtime", false}, {"mmbox/models/examples", false}, {"mmbox/cmd/mmbox", false},
+	{"mmbox/test/e2e", true}, {"mmbox/test/bench", true}, {"mmbox/test/vm", true},
+}
 
 func lint(ctx context.Context, _ bool) (tally, error) {
 	var count tally
@@ -62,27 +68,32 @@ func unit(ctx context.Context, verbose bool) (tally, error) {
 	return goTest(ctx, verbose, nil, append([]string{"-race", "-timeout", "10m"}, packages...)...)
 }
 
-// packages lists the packages that make no sandbox.
+// packages lists the packages that are not plain.
 func packages(ctx context.Context) ([]string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-tags", tags, "./...").Output()
 	if err != nil {
 		return nil, fmt.Errorf("list packages: %w", err)
 	}
 	var list []string
-next:
 	for _, name := range strings.Fields(string(out)) {
-		for _, s := range slow {
-			if name == s || strings.HasPrefix(name, s+"/") && s != "mmbox/runtime" {
-				continue next
-			}
+		if !isPlain(name) {
+			list = append(list, name)
 		}
-		list = append(list, name)
 	}
 	return list, nil
 }
 
+func isPlain(name string) bool {
+	for _, p := range plain {
+		if name == p.path || p.below && strings.HasPrefix(name, p.path+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 func sandboxes(ctx context.Context, verbose bool) (tally, error) {
-	return goTest(ctx, verbose, nil, "-timeout", "10m", "./runtime", "./test/vm/...", "./test/bench/...")
+	return goTest(ctx, verbose, nil, "-timeout", "10m", "./runtime", "./models/examples", "./test/vm/...", "./test/bench/...")
 }
 
 func scripts(ctx context.Context, verbose bool) (tally, error) {
