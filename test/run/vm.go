@@ -34,8 +34,12 @@ var guests = []guest{
 // Where a guest sees what it needs of this host.
 const (
 	guestSource = "/mnt/mmbox"
+	guestDebs   = "/mnt/debs"
 	guestBin    = "/usr/local/bin/"
 )
+
+// debs are the Debian packages that the tests on this host have downloaded: a guest has no network.
+const debs = "/var/cache/mmbox/debs"
 
 // machine runs the tests of the guests, and before them the machine's own.
 func machine(ctx context.Context, verbose bool) (tally, error) {
@@ -93,15 +97,18 @@ func (g guest) run(ctx context.Context, verbose bool, files []vm.File) (tally, e
 	if err != nil {
 		return tally{}, err
 	}
+	if err := os.MkdirAll(debs, 0o755); err != nil {
+		return tally{}, err
+	}
 	m := vm.Machine{
 		Timeout: g.timeout + time.Minute,
-		Share:   []vm.Share{{Host: source, Guest: guestSource}},
+		Share:   []vm.Share{{Host: source, Guest: guestSource}, {Host: debs, Guest: guestDebs, Writable: true}},
 		Files:   files,
 		Kernel:  g.kernel,
 	}
 	cmd := vm.Command{
 		Args: []string{guestBin + "mmbox-test", "-test.v=test2json", "-test.timeout", g.timeout.String()},
-		Env:  append([]string{"MMBOX_BIN=" + guestBin + "mmbox", "MMBOX_PROBE=" + guestBin + "probe"}, g.env...),
+		Env:  append([]string{"MMBOX_BIN=" + guestBin + "mmbox", "MMBOX_PROBE=" + guestBin + "probe", "MMBOX_DEBS_CACHE=" + guestDebs}, g.env...),
 		Dir:  filepath.Join(guestSource, g.path),
 	}
 	if g.only != "" {
