@@ -54,7 +54,7 @@ var forwarded = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT
 // the two.
 func (m *mmbox) passed() (signals chan os.Signal, stop func()) {
 	signals = make(chan os.Signal, 16)
-	signal.Notify(signals, forwarded...)
+	notify(signals, forwarded...)
 	m.interrupted()
 	return signals, func() { signal.Stop(signals) }
 }

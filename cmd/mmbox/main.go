@@ -58,7 +58,7 @@ func because(ctx context.Context, err error) error {
 func untilSignal(m *mmbox) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
@@ -75,6 +75,16 @@ func untilSignal(m *mmbox) (context.Context, func()) {
 	return ctx, func() {
 		m.interrupted()
 		cancel(nil)
+	}
+}
+
+// notify is signal.Notify but for signals that were ignored when this process began: nohup, and a shell that starts a
+// command in the background, mean them to stay so.
+func notify(to chan<- os.Signal, list ...os.Signal) {
+	for _, s := range list {
+		if !signal.Ignored(s) {
+			signal.Notify(to, s)
+		}
 	}
 }
 

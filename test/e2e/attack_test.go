@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // What a review that tried to break out found, each as a test.
@@ -80,6 +82,25 @@ func TestSignalsOfTheCallers(t *testing.T) {
 	cmd := exec.Command("/bin/sh", "-c", `trap '' USR1 USR2 PIPE; exec "$0" run shell busybox grep -E '^Sig(Blk|Ign)' /proc/self/status`, mmbox)
 	cmd.Env = l.command().Env
 	if r := l.finish(cmd); r.stdout != "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n" {
+		t.Errorf("%v", r)
+	}
+}
+
+// What nohup makes its command ignore stays ignored: it does not reach the program either.
+func TestNohup(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	c := l.begin("run", "shell", "sh", "-c", "trap 'echo hung up' HUP; trap 'exit 7' TERM; echo ready; while :; do busybox sleep 1; done")
+	c.says("ready")
+	c.signal(unix.SIGHUP)
+	c.says("hung up")
+	c.signal(unix.SIGTERM)
+	if r := c.end(); r.code != 7 {
+		t.Errorf("%v", r)
+	}
+	cmd := exec.Command("/bin/sh", "-c", `trap '' HUP; "$0" run shell sh -c 'trap "echo hung up" HUP; trap "exit 7" TERM; echo ready; while :; do busybox sleep 1; done' & kill -HUP $!; busybox sleep 1; kill -HUP $!; kill -TERM $!; wait $!`, mmbox)
+	cmd.Env = l.command().Env
+	if r := l.finish(cmd); strings.Contains(r.stdout, "hung up") || r.code != 7 && r.code != 143 {
 		t.Errorf("%v", r)
 	}
 }

@@ -135,7 +135,8 @@ func commandScript(cmd Command) string {
 		dir = "/"
 	}
 	// Not busybox's env, which would prefer busybox's own programs to the ones of the root.
-	words := []string{"exec", "/usr/bin/env", "-i"}
+	// A shell has what it starts in the background ignore SIGINT and SIGQUIT; the command gets them as usual.
+	words := []string{"exec", "/usr/bin/env", "-i", "--default-signal=INT,QUIT"}
 	for _, entry := range slices.Concat([]string{"PATH=" + basePath, "HOME=/root", "TERM=dumb", "MMBOX_VM=1"}, cmd.Env) {
 		words = append(words, quote(entry))
 	}

@@ -33,6 +33,11 @@ func TestCommandScript(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("environment is %q, %v\nwant %q", got, err, want)
 	}
+	script = commandScript(Command{Args: []string{"/bin/grep", "SigIgn", "/proc/self/status"}})
+	out, err = exec.Command("/bin/sh", "-c", "trap '' INT QUIT; "+script).CombinedOutput()
+	if err != nil || string(out) != "SigIgn:\t0000000000000000\n" {
+		t.Errorf("the command ignores signals: %s, %v", out, err)
+	}
 	err = exec.Command("/bin/sh", "-c", commandScript(Command{Args: []string{"true"}, Dir: "/absent"})).Run()
 	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 125 {
 		t.Errorf("absent directory: %v, want exit 125", err)
