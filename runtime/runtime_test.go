@@ -240,6 +240,12 @@ func TestExec(t *testing.T) {
 	if _, err := s.Exec(context.Background(), Launch{Filters: b.filters()}, func(p *specs.Process) { p.Args = []string{"/nothing"} }); err == nil {
 		t.Error("executing nothing gave no error")
 	}
+	// A start that is given up leaves nothing unreaped that would keep the sandbox from ending.
+	given, up := context.WithCancel(context.Background())
+	up()
+	if _, err := s.Exec(given, Launch{Filters: b.filters()}, func(p *specs.Process) { p.Args = []string{"/bin/sh", "-c", "busybox sleep 100"} }); !errors.Is(err, context.Canceled) {
+		t.Errorf("a start that was given up gave %v", err)
+	}
 	if err := s.Signal(unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -301,4 +307,27 @@ func TestLookingDoesNotHoldTheLease(t *testing.T) {
 	}
 	close(done)
 	<-looked
+}
+
+// A signal arrives also where it cannot be noted that it was delivered as SIGKILL.
+func TestSignalArrivesUnnoted(t *testing.T) {
+	b := newBench(t)
+	s := b.create("test", "/bin/sh", "-c", "busybox sleep 100")
+	if _, err := s.Launch(Launch{Filters: b.filters()}); err != nil {
+		t.Fatal(err)
+	}
+	note := filepath.Join(s.path(), requestFile)
+	if err := os.Mkdir(note, 0o700); err != nil { // a file cannot be renamed over it
+		t.Fatal(err)
+	}
+	if err := s.Signal(unix.SIGTERM); err == nil {
+		t.Error("it was noted")
+	}
+	if err := os.Remove(note); err != nil {
+		t.Fatal(err)
+	}
+	if end, err := s.Reap(); err != nil || end.Signal != "SIGKILL" {
+		t.Errorf("end %+v, %v", end, err)
+	}
+	b.delete(s)
 }

@@ -171,10 +171,9 @@ func (s *Sandbox) Signal(signal unix.Signal) error {
 	}
 	defer unix.Close(fd)
 	deliver := signal
+	var unnoted error
 	if process.Fatal(signal) && !process.Catches(s.PID, signal) {
-		if err := s.request(signal); err != nil {
-			return fmt.Errorf("signal sandbox %q: %w", s.ID, err)
-		}
+		unnoted = s.request(signal) // what the signal was matters less than that it arrives
 		deliver = unix.SIGKILL
 	}
 	if err := unix.PidfdSendSignal(fd, deliver, nil, 0); err == unix.ESRCH {
@@ -182,13 +181,16 @@ func (s *Sandbox) Signal(signal unix.Signal) error {
 	} else if err != nil {
 		return fmt.Errorf("signal sandbox %q: %w", s.ID, err)
 	}
+	if unnoted != nil {
+		unnoted = fmt.Errorf("note signal of sandbox %q: %w", s.ID, unnoted)
+	}
 	if deliver == unix.SIGKILL {
 		// On cgroup v1 a frozen process dies only once it is thawed.
 		if err := s.group().Thaw(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("signal sandbox %q: %w", s.ID, err)
 		}
 	}
-	return nil
+	return unnoted
 }
 
 // Stop asks the sandbox's program to end, by its stop signal or SIGTERM, and kills all of the sandbox's processes after

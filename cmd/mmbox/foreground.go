@@ -37,7 +37,7 @@ func (m *mmbox) foreground(ctx context.Context, s *runtime.Sandbox, io streams, 
 	}
 	done := make(chan struct{})
 	timedOut := make(chan bool, 1)
-	go func() { timedOut <- forward(s, signals, limit, done) }()
+	go func() { timedOut <- m.forward(s, signals, limit, done) }()
 	end, err = s.Reap()
 	close(done)
 	err = errors.Join(err, terminal.Detach())
@@ -60,7 +60,7 @@ func (m *mmbox) passed() (signals chan os.Signal, stop func()) {
 }
 
 // forward passes signals on until the program has ended, and kills it when its time is up.
-func forward(s *runtime.Sandbox, signals <-chan os.Signal, limit time.Duration, done <-chan struct{}) (timedOut bool) {
+func (m *mmbox) forward(s *runtime.Sandbox, signals <-chan os.Signal, limit time.Duration, done <-chan struct{}) (timedOut bool) {
 	var up <-chan time.Time
 	if limit > 0 {
 		timer := time.NewTimer(limit)
@@ -73,11 +73,17 @@ func forward(s *runtime.Sandbox, signals <-chan os.Signal, limit time.Duration, 
 			return timedOut
 		case <-up:
 			timedOut = true
-			// The program may have ended meanwhile; if it cannot be killed, the next signal tries again.
-			_ = s.Signal(unix.SIGKILL)
+			m.pass(s, unix.SIGKILL)
 		case sig := <-signals:
-			_ = s.Signal(sig.(unix.Signal))
+			m.pass(s, sig.(unix.Signal))
 		}
+	}
+}
+
+// pass sends a signal to a sandbox's program, and says so if it cannot. A program that has ended meanwhile needs none.
+func (m *mmbox) pass(s *runtime.Sandbox, signal unix.Signal) {
+	if err := s.Signal(signal); err != nil && !errors.Is(err, runtime.ErrStopped) {
+		fmt.Fprintf(m.stderr, "mmbox: %v\n", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,22 +21,37 @@ func Fatal(s unix.Signal) bool {
 	return true
 }
 
-// Catches reports whether a process has a handler for a signal, blocks it or ignores it on purpose. It says true where
-// /proc does not tell, since then the signal itself is the better choice.
+// Catches reports whether a process has a handler for a signal, ignores it on purpose, or keeps it blocked, as programs
+// do that wait for signals. A shell blocks signals for moments only, around a fork: that does not count, since what is
+// delivered then is dropped later. It says true where /proc does not tell, since then the signal itself is the better
+// choice.
 func Catches(pid int, signal unix.Signal) bool {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return true
-	}
-	for _, field := range []string{"SigCgt:\t", "SigBlk:\t", "SigIgn:\t"} {
-		_, rest, found := bytes.Cut(status, []byte("\n"+field))
-		mask, _, _ := bytes.Cut(rest, []byte("\n"))
-		set, err := strconv.ParseUint(string(mask), 16, 64)
-		if !found || err != nil || set>>(uint(signal)-1)&1 == 1 {
+	for range looks {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil || has(status, "SigCgt", signal) || has(status, "SigIgn", signal) {
 			return true
 		}
+		if !has(status, "SigBlk", signal) {
+			return false
+		}
+		time.Sleep(lookEvery)
 	}
-	return false
+	return true
+}
+
+// How often, and how long apart, Catches looks at a process that blocks a signal.
+const (
+	looks     = 20
+	lookEvery = 5 * time.Millisecond
+)
+
+// has reports whether a set of signals in a process's status holds one. An unreadable set holds all.
+// Source: proc_pid_status(5).
+func has(status []byte, set string, signal unix.Signal) bool {
+	_, rest, found := bytes.Cut(status, []byte("\n"+set+":\t"))
+	mask, _, _ := bytes.Cut(rest, []byte("\n"))
+	bits, err := strconv.ParseUint(string(mask), 16, 64)
+	return !found || err != nil || bits>>(uint(signal)-1)&1 == 1
 }
 
 // Began returns when a process began, in clock ticks since boot. Source: proc_pid_stat(5), field 22.

@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +40,33 @@ func TestCatches(t *testing.T) {
 	}
 	if !Catches(1<<30, unix.SIGTERM) {
 		t.Error("of a process that cannot be looked at, the signal itself is the better choice")
+	}
+}
+
+func TestCatchesWhatIsBlocked(t *testing.T) {
+	waits := exec.Command("/usr/bin/env", "--block-signal=TERM", "/bin/sleep", "100")
+	if err := waits.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer waits.Wait()
+	defer waits.Process.Kill()
+	for exe := ""; exe == "" || strings.HasSuffix(exe, "/env"); {
+		exe, _ = os.Readlink("/proc/" + strconv.Itoa(waits.Process.Pid) + "/exe")
+	}
+	if !Catches(waits.Process.Pid, unix.SIGTERM) {
+		t.Error("a signal that is kept blocked is not caught")
+	}
+	// A shell that forks all the time blocks signals for moments, and catches none.
+	forks := exec.Command("/bin/busybox", "sh", "-c", "while :; do /bin/true; done")
+	if err := forks.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer forks.Wait()
+	defer forks.Process.Kill()
+	for range 300 {
+		if Catches(forks.Process.Pid, unix.SIGTERM) {
+			t.Fatal("a signal that is blocked for a moment is taken for caught")
+		}
 	}
 }
 
